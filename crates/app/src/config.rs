@@ -1,0 +1,121 @@
+//! What the program is told: read once at start, checked, then handed on as typed values.
+//!
+//! [`settings`] is the table of all settings, [`values`] decides whose word counts, [`parse`] knows the forms,
+//! and [`sections`] are the result. A command reads only the sections that it uses.
+
+mod error;
+mod parse;
+mod sections;
+mod settings;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use error::ConfigError;
+pub(crate) use sections::*;
+pub(crate) use settings::{Group, SETTINGS};
+pub(crate) use values::{Layer, Values, read_file};
+
+/// Reads sections, after making sure that everything they need is there.
+///
+/// # Errors
+/// All missing settings in one, else the first wrong one.
+pub(crate) fn load<S: Section>(values: &Values) -> Result<S, ConfigError> {
+    values.require(S::GROUPS)?;
+    S::read(values)
+}
+
+/// Everything that the API needs, with its workers in the same process.
+#[derive(Debug)]
+pub(crate) struct ServeConfig {
+    pub(crate) server: Server,
+    pub(crate) accounts: Accounts,
+    pub(crate) checkout: Checkout,
+    pub(crate) images: Images,
+    pub(crate) limits: Limits,
+    pub(crate) worker: WorkerConfig,
+}
+
+impl Section for ServeConfig {
+    const GROUPS: &[Group] = &[
+        Group::Server,
+        Group::Database,
+        Group::Accounts,
+        Group::Stripe,
+        Group::Checkout,
+        Group::Images,
+        Group::Mail,
+        Group::Limits,
+        Group::Orders,
+        Group::Outbound,
+        Group::Log,
+    ];
+
+    fn read(values: &Values) -> Result<Self, ConfigError> {
+        Ok(Self {
+            server: Section::read(values)?,
+            accounts: Section::read(values)?,
+            checkout: Section::read(values)?,
+            images: Section::read(values)?,
+            limits: Section::read(values)?,
+            worker: Section::read(values)?,
+        })
+    }
+}
+
+/// What the background workers need.
+#[derive(Debug)]
+pub(crate) struct WorkerConfig {
+    pub(crate) payments: PaymentsConfig,
+    pub(crate) mail: Mail,
+}
+
+impl Section for WorkerConfig {
+    const GROUPS: &[Group] =
+        &[Group::Database, Group::Stripe, Group::Mail, Group::Orders, Group::Outbound, Group::Log];
+
+    fn read(values: &Values) -> Result<Self, ConfigError> {
+        Ok(Self { payments: Section::read(values)?, mail: Section::read(values)? })
+    }
+}
+
+/// What it takes to ask Stripe about payments and to write down the answer.
+#[derive(Debug)]
+pub(crate) struct PaymentsConfig {
+    pub(crate) store: StoreConfig,
+    pub(crate) stripe: Stripe,
+    pub(crate) orders: Orders,
+}
+
+impl Section for PaymentsConfig {
+    const GROUPS: &[Group] = &[Group::Database, Group::Stripe, Group::Orders, Group::Outbound, Group::Log];
+
+    fn read(values: &Values) -> Result<Self, ConfigError> {
+        Ok(Self {
+            store: Section::read(values)?,
+            stripe: Section::read(values)?,
+            orders: Section::read(values)?,
+        })
+    }
+}
+
+/// What a command needs that works on the database alone.
+#[derive(Debug)]
+pub(crate) struct StoreConfig {
+    pub(crate) database: Database,
+    pub(crate) outbound: Outbound,
+    pub(crate) log: Log,
+}
+
+impl Section for StoreConfig {
+    const GROUPS: &[Group] = &[Group::Database, Group::Outbound, Group::Log];
+
+    fn read(values: &Values) -> Result<Self, ConfigError> {
+        Ok(Self {
+            database: Section::read(values)?,
+            outbound: Section::read(values)?,
+            log: Section::read(values)?,
+        })
+    }
+}

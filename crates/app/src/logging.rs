@@ -1,0 +1,73 @@
+//! The log: to standard output and to a file that rotates, as text or as JSON lines.
+//!
+//! Lines are formatted once, on the thread where the event happened, and written by a thread of their own, so that
+//! neither a slow disk nor a slow terminal holds up a request.
+
+mod fields;
+mod format;
+mod rolling;
+
+use std::{io, panic, sync::Arc};
+
+use spicyjump_domain::clock::Clock;
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::writer::{BoxMakeWriter, MakeWriterExt as _},
+};
+
+use crate::{
+    clock::SystemClock,
+    config::{Log, LogFormat},
+};
+use format::{JsonLines, TextLines};
+use rolling::RollingFile;
+
+/// Lines that may wait for the disk. When it is slower than that for long, lines are dropped rather than requests.
+const WAITING_LINES: usize = 16_384;
+
+/// Writes what still waits when it is dropped: keep it until the end of `main`.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct LogGuard {
+    _writers: Vec<WorkerGuard>,
+}
+
+/// Starts the log, and sends panics to it.
+///
+/// # Errors
+/// When the log file cannot be opened, or there is a log already.
+pub(crate) fn start(log: &Log) -> io::Result<LogGuard> {
+    let (stdout, guard) = in_background(io::stdout());
+    let mut writers = vec![guard];
+    let writer = if let Some(path) = &log.file {
+        let file = RollingFile::open(path)
+            .map_err(|error| io::Error::new(error.kind(), format!("log file {}: {error}", path.display())))?;
+        let (file, guard) = in_background(file);
+        writers.push(guard);
+        BoxMakeWriter::new(stdout.and(file))
+    } else {
+        BoxMakeWriter::new(stdout)
+    };
+    subscribe(log, writer, Arc::new(SystemClock))?;
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(String::new, ToString::to_string);
+        let message = panic.payload_as_str().unwrap_or("no message");
+        tracing::error!(target: "spicyjump::panic", %place, "panicked: {message}");
+    }));
+    Ok(LogGuard { _writers: writers })
+}
+
+fn in_background(writer: impl io::Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
+    NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING_LINES).finish(writer)
+}
+
+fn subscribe(log: &Log, writer: BoxMakeWriter, clock: Arc<dyn Clock>) -> io::Result<()> {
+    let filter = EnvFilter::builder().parse(&log.filter).map_err(io::Error::other)?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
+    let done = match log.format {
+        LogFormat::Text => builder.fmt_fields(fields::Text).event_format(TextLines { clock }).try_init(),
+        LogFormat::Json => builder.fmt_fields(fields::Json).event_format(JsonLines { clock }).try_init(),
+    };
+    done.map_err(io::Error::other)
+}
