@@ -9,7 +9,10 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{ids::*, money::Money};
+use crate::{
+    ids::{OrderId, RefundId},
+    money::Money,
+};
 
 /// A request to the provider, byte for byte as it was first sent and as every retry sends it again.
 ///
@@ -121,6 +124,8 @@ pub struct IntentReport {
     pub client_secret: Option<String>,
     /// The last failed attempt, if that is how it stands.
     pub last_error: Option<Decline>,
+    /// The charge of that attempt (`last_payment_error.charge`): tells one failed attempt from the next.
+    pub failed_charge: Option<String>,
     /// Metadata `order_id`, where it is one of ours in form.
     pub order_id: Option<OrderId>,
     /// Metadata `order_number`.
@@ -348,7 +353,12 @@ pub trait WebhookVerifier: Send + Sync {
     ///
     /// # Errors
     /// See [`WebhookError`]; both are the sender's fault (400).
-    fn verify(&self, body: &[u8], signature: &str, now: OffsetDateTime) -> Result<ProviderEvent, WebhookError>;
+    fn verify(
+        &self,
+        body: &[u8],
+        signature: &str,
+        now: OffsetDateTime,
+    ) -> Result<ProviderEvent, WebhookError>;
 
     /// Reads an event that was verified when it was stored, for replay.
     ///

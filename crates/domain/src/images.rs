@@ -152,7 +152,11 @@ mod tests {
             ("a\u{0}b\r\nc.png", "a-b-c.png"),
             ("x.svg.html", "x-svg.png"),
         ] {
-            assert_eq!(ImageKey::new(id, name, ImageType::Png).as_str(), format!("{prefix}{want}"), "{name:?}");
+            assert_eq!(
+                ImageKey::new(id, name, ImageType::Png).as_str(),
+                format!("{prefix}{want}"),
+                "{name:?}"
+            );
         }
         assert!(ImageKey::new(id, &long, ImageType::Png).as_str().len() < prefix.len() + 101);
     }

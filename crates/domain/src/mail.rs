@@ -70,7 +70,7 @@ pub enum MailContent {
         /// How much.
         amount: Money,
     },
-    /// The buyer's late money, or a second payment, goes back; or they asked to cancel.
+    /// Someone, hopefully the person, asked for a new password.
     PasswordReset {
         /// The complete link, token included.
         link: String,

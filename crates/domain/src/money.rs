@@ -65,9 +65,41 @@ pub enum MoneyError {
     /// The amounts are in different currencies.
     #[error("amounts in different currencies")]
     MixedCurrencies,
+    /// The currency has no coin that small.
+    #[error("the currency cannot hold the amount exactly")]
+    Inexact,
     /// The result is negative or leaves `i64`.
     #[error("amount out of range")]
     OutOfRange,
+}
+
+/// A non-negative decimal number in major units, before a currency is known: `15.50` is 1550 with two decimals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decimal {
+    /// The digits, without the point.
+    pub digits: i64,
+    /// How many of them stand behind the point: 0 to 28.
+    pub decimals: u32,
+}
+
+impl Decimal {
+    /// The amount in `currency`, exactly.
+    ///
+    /// # Errors
+    /// When the currency cannot hold it (`15.005` in any, `10.50` in KRW), or it is negative or too large.
+    pub fn in_currency(self, currency: Currency) -> Result<Money, MoneyError> {
+        let mut minor = self.digits;
+        for _ in self.decimals..currency.exponent() {
+            minor = minor.checked_mul(10).ok_or(MoneyError::OutOfRange)?;
+        }
+        for _ in currency.exponent()..self.decimals {
+            if minor % 10 != 0 {
+                return Err(MoneyError::Inexact);
+            }
+            minor /= 10;
+        }
+        Money::new(minor, currency)
+    }
 }
 
 impl Money {
@@ -145,7 +177,8 @@ impl Money {
         if self.currency != other.currency {
             return Err(MoneyError::MixedCurrencies);
         }
-        let minor = with(self.minor, other.minor).filter(|minor| *minor >= 0).ok_or(MoneyError::OutOfRange)?;
+        let minor =
+            with(self.minor, other.minor).filter(|minor| *minor >= 0).ok_or(MoneyError::OutOfRange)?;
         Ok(Self { minor, ..self })
     }
 }
@@ -199,6 +232,17 @@ mod tests {
         assert_eq!(usd(3300).to_string(), "33.00");
         assert_eq!(usd(5).to_string(), "0.05");
         assert_eq!(Money::new(15000, Currency::Krw).unwrap().to_string(), "15000.00");
+    }
+
+    #[test]
+    fn takes_only_decimals_that_the_currency_holds() {
+        let decimal = |digits, decimals| Decimal { digits, decimals };
+        assert_eq!(decimal(155, 1).in_currency(Currency::Usd), Ok(usd(1550)));
+        assert_eq!(decimal(15_00, 2).in_currency(Currency::Krw), Ok(Money::new(15, Currency::Krw).unwrap()));
+        assert_eq!(decimal(15_005, 3).in_currency(Currency::Usd), Err(MoneyError::Inexact));
+        assert_eq!(decimal(10_50, 2).in_currency(Currency::Krw), Err(MoneyError::Inexact));
+        assert_eq!(decimal(-1, 0).in_currency(Currency::Eur), Err(MoneyError::OutOfRange));
+        assert_eq!(decimal(i64::MAX, 0).in_currency(Currency::Eur), Err(MoneyError::OutOfRange));
     }
 
     proptest! {

@@ -1,0 +1,528 @@
+//! Paying and paying back: the calls to the provider around the rules of [`crate::settlement`].
+//!
+//! Every call follows one pattern: write down what is about to be asked, frozen; ask; apply the answer. No
+//! transaction or connection is held in between, and a crash anywhere leaves something on the order's agenda.
+
+use std::sync::Arc;
+
+use time::Duration;
+use uuid::Uuid;
+
+use crate::{
+    account::Actor,
+    failure::StoreFailure,
+    gateway::{Decline, FrozenRequest, GatewayError, IntentDraft, IntentReport, PaymentGateway, RefundDraft},
+    ids::{OrderId, PaymentId, RefundId},
+    money::{Currency, Money},
+    order::OrderStatus,
+    orders::{BookOf, OrderDesk, UpdateError},
+    payment::{MAX_PAYMENT_MINOR, OrderBook, Payment, PaymentState, Refund},
+    settlement::{Draft, RefundRefusal, RefundRequest},
+};
+
+/// Requests older than this are resolved by looking, never sent again: the provider forgets keys after 24 hours.
+pub const RESEND_LIMIT: Duration = Duration::hours(23);
+
+/// Where a payment's own page is.
+pub trait CheckoutLinks: Send + Sync {
+    /// The page that takes the payment.
+    fn checkout_url(&self, payment: &Payment) -> String;
+}
+
+/// Why a payment or refund came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum PaymentError {
+    /// No such order, or none of theirs to know about.
+    #[error("the order does not exist")]
+    OrderNotFound,
+    /// No such payment, or none of theirs to know about.
+    #[error("the payment does not exist")]
+    PaymentNotFound,
+    /// They see it but may not do this.
+    #[error("not theirs to do")]
+    Forbidden,
+    /// The order is not waiting for money, or the payment not one to refund.
+    #[error("the order is not in a state for this")]
+    InvalidState,
+    /// Below what the provider takes.
+    #[error("the amount is too small")]
+    AmountTooSmall,
+    /// Above what the provider takes.
+    #[error("the amount is too large")]
+    AmountTooLarge,
+    /// More than is left.
+    #[error("the refund exceeds what is left of the payment")]
+    RefundExceeds(Money),
+    /// Restocking goes only with the refund that completes the payment.
+    #[error("restocking goes only with the refund that completes the payment")]
+    RestockOfPart,
+    /// A refund of nothing, or in another currency's steps.
+    #[error("the amount is not one to refund")]
+    BadAmount,
+    /// The card was refused; another try may follow.
+    #[error("the card was declined")]
+    Declined(Decline, Box<Payment>),
+    /// The provider could not be reached; what was asked is on the order's agenda.
+    #[error("the payment provider is unavailable")]
+    Unavailable(Option<std::time::Duration>),
+    /// The provider refuses us: our configuration or a defect.
+    #[error("the payment provider refused the request: {0}")]
+    Provider(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreFailure),
+}
+
+impl From<GatewayError> for PaymentError {
+    fn from(error: GatewayError) -> Self {
+        match error {
+            GatewayError::AmountTooSmall => Self::AmountTooSmall,
+            GatewayError::AmountTooLarge => Self::AmountTooLarge,
+            GatewayError::UnexpectedState { .. } => Self::InvalidState,
+            GatewayError::Unavailable { retry_after } => Self::Unavailable(retry_after),
+            GatewayError::NotFound => Self::Provider("resource_missing".into()),
+            GatewayError::Rejected { code } => Self::Provider(code),
+            // Only confirms are declined, and those are told apart before.
+            GatewayError::Declined { .. } => Self::Provider("card_declined".into()),
+        }
+    }
+}
+
+impl From<UpdateError<Self>> for PaymentError {
+    fn from(error: UpdateError<Self>) -> Self {
+        match error {
+            UpdateError::NotFound => Self::OrderNotFound,
+            UpdateError::Refused(refusal) => refusal,
+            UpdateError::KnownEvent => Self::InvalidState,
+            UpdateError::Store(failure) => Self::Store(failure),
+        }
+    }
+}
+
+/// What asking for a payment came to.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// The payment.
+    pub payment: Payment,
+    /// Whether it was made now, or is the one that was there.
+    pub created: bool,
+}
+
+/// The use cases.
+#[derive(Clone)]
+pub struct Payments {
+    /// How orders change.
+    pub desk: OrderDesk,
+    /// The provider.
+    pub gateway: Arc<dyn PaymentGateway>,
+    /// Where redirect methods come back to.
+    pub links: Arc<dyn CheckoutLinks>,
+    /// What the provider takes at least, in minor units.
+    pub minimums: Minimums,
+}
+
+/// Smallest amounts that the provider takes, in minor units. It follows the settlement currency, so it is a setting
+/// (stripe-rules.md, "Amounts").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Minimums {
+    /// In US cents.
+    pub usd: i64,
+    /// In won.
+    pub krw: i64,
+    /// In euro cents.
+    pub eur: i64,
+}
+
+impl Minimums {
+    /// The smallest amount in `currency`.
+    #[must_use]
+    pub const fn of(&self, currency: Currency) -> i64 {
+        match currency {
+            Currency::Usd => self.usd,
+            Currency::Krw => self.krw,
+            Currency::Eur => self.eur,
+        }
+    }
+}
+
+impl Payments {
+    /// The payment, for its buyer or an administrator.
+    ///
+    /// # Errors
+    /// [`PaymentError::PaymentNotFound`] also for other people's.
+    pub async fn read(&self, actor: Actor, id: PaymentId) -> Result<Payment, PaymentError> {
+        let book = self.desk.store.load(BookOf::Payment(id)).await?.ok_or(PaymentError::PaymentNotFound)?;
+        let payment = book.payment(id).filter(|_| actor.owns(book.order.buyer_id));
+        payment.cloned().ok_or(PaymentError::PaymentNotFound)
+    }
+
+    /// Asks for a payment of an order: makes its intent, or finds the one that is there, and confirms it with
+    /// `payment_method` if there is one. `claim` is the id of the client's idempotency claim, from which the
+    /// provider's key derives.
+    ///
+    /// # Errors
+    /// See [`PaymentError`].
+    pub async fn start(
+        &self,
+        actor: Actor,
+        order_id: OrderId,
+        payment_method: Option<&str>,
+        claim: Option<Uuid>,
+    ) -> Result<Started, PaymentError> {
+        let book = self.desk.store.load(BookOf::Order(order_id)).await?.ok_or(PaymentError::OrderNotFound)?;
+        if !actor.owns(book.order.buyer_id) {
+            return Err(PaymentError::OrderNotFound);
+        }
+        let (mut payment, created) = self.open(order_id).await?;
+        if payment.state == PaymentState::Creating {
+            payment = self.create_intent(&payment).await?;
+        }
+        if let Some(payment_method) = payment_method {
+            payment = self.confirm(&payment, payment_method, claim.unwrap_or_else(Uuid::new_v4)).await?;
+        }
+        Ok(Started { payment, created })
+    }
+
+    /// The order's open payment, written down now if there is none.
+    async fn open(&self, order_id: OrderId) -> Result<(Payment, bool), PaymentError> {
+        let open = |draft: &mut Draft| {
+            if let Some(payment) = draft.book().open_payment() {
+                return Ok((payment.id, false));
+            }
+            let order = &draft.book().order;
+            let late = order.expires_at.is_some_and(|at| at <= draft.now());
+            if order.status != OrderStatus::Pending || late {
+                return Err(PaymentError::InvalidState);
+            }
+            if order.total.minor() < self.minimums.of(order.total.currency()) {
+                return Err(PaymentError::AmountTooSmall);
+            }
+            if order.total.minor() > MAX_PAYMENT_MINOR {
+                return Err(PaymentError::AmountTooLarge);
+            }
+            let id = draft.fresh().payment;
+            let request = self.gateway.freeze_intent(&IntentDraft {
+                amount: order.total,
+                order_id,
+                order_number: order.number.clone(),
+                idempotency_key: format!("{order_id}:{id}:create"),
+                now: draft.now(),
+            });
+            draft.add_payment(id, request);
+            Ok((id, true))
+        };
+        let (book, (id, created)) = self.desk.update(BookOf::Order(order_id), None, open).await?;
+        if book.order.status != OrderStatus::Pending {
+            return Err(PaymentError::InvalidState);
+        }
+        let payment = book.payment(id).cloned().ok_or(PaymentError::PaymentNotFound)?;
+        Ok((payment, created))
+    }
+
+    /// Sends the frozen creation, or, where it is too old for that, looks what became of it.
+    ///
+    /// # Errors
+    /// See [`PaymentError`]. Where the provider refuses the amount, the payment is given up.
+    pub async fn create_intent(&self, payment: &Payment) -> Result<Payment, PaymentError> {
+        let Some(request) = &payment.create_request else { return Err(PaymentError::InvalidState) };
+        let report = if self.is_fresh(request) {
+            match self.gateway.send_intent(request).await {
+                Err(error @ (GatewayError::AmountTooSmall | GatewayError::AmountTooLarge)) => {
+                    self.give_up(payment).await?;
+                    return Err(error.into());
+                }
+                other => other?,
+            }
+        } else {
+            let found = self.gateway.find_intents(payment.order_id).await?.into_iter();
+            match found.max_by_key(|report| report.received_minor) {
+                Some(report) => report,
+                None => return self.give_up(payment).await,
+            }
+        };
+        self.apply(payment.id, &report, false).await
+    }
+
+    async fn give_up(&self, payment: &Payment) -> Result<Payment, PaymentError> {
+        self.change(payment.id, |draft| draft.abandon(payment.id)).await
+    }
+
+    /// Confirms the intent from the server. Each attempt has its own key, each retry of it the same.
+    async fn confirm(&self, payment: &Payment, method: &str, attempt: Uuid) -> Result<Payment, PaymentError> {
+        let key = format!("{}:{}:{attempt}:confirm", payment.order_id, payment.id);
+        let unresolved = payment.attempt.as_ref().filter(|request| request.idempotency_key != key);
+        // The outcome of an earlier attempt is unknown: look before another is made (stripe-rules.md, "Idempotency").
+        let payment = match unresolved {
+            Some(_) => &self.check(payment).await?,
+            None => payment,
+        };
+        let intent_id = payment.intent_id.as_deref().ok_or(PaymentError::InvalidState)?;
+        match payment.state {
+            PaymentState::Succeeded | PaymentState::Processing => return Ok(payment.clone()),
+            PaymentState::Canceled | PaymentState::Mismatch | PaymentState::Creating => {
+                return Err(PaymentError::InvalidState);
+            }
+            _ => {}
+        }
+        let return_url = self.links.checkout_url(payment);
+        let now = self.desk.clock.now();
+        let frozen = self.gateway.freeze_confirm(intent_id, method, &return_url, &key, now);
+        let begin = |draft: &mut Draft| {
+            let earlier = draft.book().payment(payment.id).and_then(|payment| payment.attempt.clone());
+            let request = earlier.filter(|r| r.idempotency_key == key).unwrap_or_else(|| frozen.clone());
+            draft.set_attempt(payment.id, Some(request.clone()));
+            Ok::<_, PaymentError>(request)
+        };
+        let (_, request) = self.desk.update(BookOf::Payment(payment.id), None, begin).await?;
+        match self.gateway.send_intent(&request).await {
+            Ok(report) => self.apply(payment.id, &report, true).await,
+            Err(GatewayError::Declined { decline, intent }) => {
+                let payment = match intent {
+                    Some(report) => {
+                        let report = IntentReport { last_error: Some(decline.clone()), ..*report };
+                        self.apply(payment.id, &report, true).await?
+                    }
+                    None => self.check(payment).await?,
+                };
+                Err(PaymentError::Declined(decline, Box::new(payment)))
+            }
+            Err(GatewayError::UnexpectedState { .. }) => {
+                let payment = self.check(payment).await?;
+                match payment.state {
+                    PaymentState::Succeeded | PaymentState::Processing | PaymentState::RequiresAction => {
+                        Ok(payment)
+                    }
+                    _ => Err(PaymentError::InvalidState),
+                }
+            }
+            Err(error @ GatewayError::Rejected { .. }) => {
+                self.change(payment.id, |draft| draft.set_attempt(payment.id, None)).await?;
+                Err(error.into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Asks the provider how the intent stands, and applies it.
+    ///
+    /// # Errors
+    /// See [`PaymentError`].
+    pub async fn check(&self, payment: &Payment) -> Result<Payment, PaymentError> {
+        let Some(intent_id) = &payment.intent_id else { return self.create_intent(payment).await };
+        let report = self.gateway.retrieve_intent(intent_id).await?;
+        self.apply(payment.id, &report, true).await
+    }
+
+    /// Cancels the intent at the provider; where it is in no state for that, applies how it stands.
+    ///
+    /// # Errors
+    /// See [`PaymentError`].
+    pub async fn cancel_intent(&self, payment: &Payment) -> Result<Payment, PaymentError> {
+        let intent_id = payment.intent_id.as_deref().ok_or(PaymentError::InvalidState)?;
+        match self.gateway.cancel_intent(intent_id).await {
+            Ok(report) => self.apply(payment.id, &report, false).await,
+            Err(GatewayError::UnexpectedState { .. }) => self.check(payment).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Applies how an intent stands, and sends back at once what must go back.
+    async fn apply(
+        &self,
+        id: PaymentId,
+        report: &IntentReport,
+        settles_attempt: bool,
+    ) -> Result<Payment, PaymentError> {
+        self.change(id, |draft| {
+            draft.apply_intent(report, false);
+            draft.mark_checked(id);
+            if settles_attempt {
+                draft.set_attempt(id, None);
+            }
+        })
+        .await
+    }
+
+    async fn change(
+        &self,
+        id: PaymentId,
+        with: impl Fn(&mut Draft) + Send + Sync,
+    ) -> Result<Payment, PaymentError> {
+        let change = |draft: &mut Draft| {
+            with(draft);
+            Ok::<_, PaymentError>(())
+        };
+        let (book, ()) = self.desk.update(BookOf::Payment(id), None, change).await?;
+        book.payment(id).cloned().ok_or(PaymentError::PaymentNotFound)
+    }
+
+    /// Refunds all or a part of a payment. Asked again while the same refund is still on its way, takes that one up.
+    ///
+    /// # Errors
+    /// See [`PaymentError`]. On [`PaymentError::Unavailable`] the refund is written down and will be sent.
+    pub async fn refund(
+        &self,
+        actor: Actor,
+        id: PaymentId,
+        request: &RefundRequest,
+        claim: Option<Uuid>,
+    ) -> Result<Refund, PaymentError> {
+        let book = self.desk.store.load(BookOf::Payment(id)).await?.ok_or(PaymentError::PaymentNotFound)?;
+        authorize_refund(actor, &book)?;
+        let begin = |draft: &mut Draft| {
+            let book = draft.book();
+            let same = |refund: &&Refund| {
+                refund.payment_id == id
+                    && refund.is_live()
+                    && !refund.acknowledged
+                    && refund.restock == request.restock
+                    && request.amount.is_none_or(|amount| amount == refund.amount)
+            };
+            let key = claim.map(|claim| refund_key(book.order.id, &claim.to_string()));
+            let claimed = |refund: &&Refund| {
+                key.is_some()
+                    && refund.request.as_ref().map(|request| &request.idempotency_key) == key.as_ref()
+            };
+            let earlier = match &key {
+                Some(_) => book.refunds.iter().find(claimed),
+                None => book.refunds.iter().find(same),
+            };
+            if let Some(refund) = earlier {
+                return Ok(refund.id);
+            }
+            let total = book.order.total;
+            let refund_id = draft.request_refund(id, request).map_err(|refusal| refused(total, refusal))?;
+            let key = key.unwrap_or_else(|| refund_key(draft.book().order.id, &refund_id.to_string()));
+            self.freeze_refund(draft, refund_id, key);
+            Ok(refund_id)
+        };
+        let (book, refund_id) = self.desk.update(BookOf::Payment(id), None, begin).await?;
+        let refund = book.refund(refund_id).ok_or(PaymentError::PaymentNotFound)?;
+        if refund.acknowledged { Ok(refund.clone()) } else { self.send_refund(&book, refund_id).await }
+    }
+
+    /// Sends a refund that is written down, frozen just before its first call.
+    ///
+    /// # Errors
+    /// See [`PaymentError`]. Where the provider refuses it for good, it speaks for nothing any more.
+    pub async fn send_refund(&self, book: &OrderBook, id: RefundId) -> Result<Refund, PaymentError> {
+        let order_id = book.order.id;
+        let freeze = |draft: &mut Draft| {
+            let unsent = draft.book().refund(id).is_some_and(|refund| refund.request.is_none());
+            if unsent {
+                self.freeze_refund(draft, id, refund_key(order_id, &id.to_string()));
+            }
+            Ok::<_, PaymentError>(())
+        };
+        let (book, ()) = self.desk.update(BookOf::Order(order_id), None, freeze).await?;
+        let refund = book.refund(id).ok_or(PaymentError::PaymentNotFound)?;
+        let request = refund.request.as_ref().ok_or(PaymentError::InvalidState)?;
+        if refund.acknowledged || !refund.is_live() {
+            return Ok(refund.clone());
+        }
+        let intent_id = book.payment(refund.payment_id).and_then(|payment| payment.intent_id.clone());
+        let sent = if self.is_fresh(request) {
+            self.gateway.send_refund(request).await
+        } else {
+            let refunds = self.gateway.list_refunds(&intent_id.unwrap_or_default()).await?;
+            match refunds.into_iter().find(|report| report.refund_id == Some(id)) {
+                Some(report) => Ok(report),
+                None => Err(GatewayError::Rejected { code: "refund_not_found".into() }),
+            }
+        };
+        let conclude = |draft: &mut Draft| {
+            match &sent {
+                Ok(report) => draft.apply_refund(report),
+                Err(GatewayError::Unavailable { .. }) => {}
+                Err(_) => draft.refuse_refund(id),
+            }
+            Ok::<_, PaymentError>(())
+        };
+        let (book, ()) = self.desk.update(BookOf::Order(order_id), None, conclude).await?;
+        sent?;
+        book.refund(id).cloned().ok_or(PaymentError::PaymentNotFound)
+    }
+
+    /// Asks how a payment's refunds stand, and applies it.
+    ///
+    /// # Errors
+    /// See [`PaymentError`].
+    pub async fn check_refunds(&self, payment: &Payment) -> Result<(), PaymentError> {
+        let Some(intent_id) = &payment.intent_id else { return Ok(()) };
+        for report in self.gateway.list_refunds(intent_id).await? {
+            let apply = |draft: &mut Draft| {
+                draft.apply_refund(&report);
+                Ok::<_, PaymentError>(())
+            };
+            self.desk.update(BookOf::Payment(payment.id), None, apply).await?;
+        }
+        Ok(())
+    }
+
+    /// The refunds of a payment, oldest first: for its buyer, who may refund it, and administrators.
+    ///
+    /// # Errors
+    /// [`PaymentError::PaymentNotFound`] also for other people's.
+    pub async fn refunds(
+        &self,
+        actor: Actor,
+        id: PaymentId,
+    ) -> Result<(OrderBook, Vec<Refund>), PaymentError> {
+        let book = self.desk.store.load(BookOf::Payment(id)).await?.ok_or(PaymentError::PaymentNotFound)?;
+        if !actor.owns(book.order.buyer_id) {
+            authorize_refund(actor, &book)?;
+        }
+        let refunds = book.refunds.iter().filter(|refund| refund.payment_id == id).cloned().collect();
+        Ok((book, refunds))
+    }
+
+    fn freeze_refund(&self, draft: &mut Draft, id: RefundId, idempotency_key: String) {
+        let book = draft.book();
+        let Some(refund) = book.refund(id) else { return };
+        let Some(intent_id) = book.payment(refund.payment_id).and_then(|p| p.intent_id.clone()) else {
+            return;
+        };
+        let request = self.gateway.freeze_refund(&RefundDraft {
+            intent_id,
+            amount: refund.amount,
+            refund_id: id,
+            order_id: book.order.id,
+            idempotency_key,
+            now: draft.now(),
+        });
+        draft.freeze_refund(id, request);
+    }
+
+    fn is_fresh(&self, request: &FrozenRequest) -> bool {
+        self.desk.clock.now() - request.frozen_at < RESEND_LIMIT
+    }
+}
+
+fn refund_key(order_id: OrderId, attempt: &str) -> String {
+    format!("{order_id}:{attempt}:refund")
+}
+
+fn refused(total: Money, refusal: RefundRefusal) -> PaymentError {
+    match refusal {
+        RefundRefusal::NotFound => PaymentError::PaymentNotFound,
+        RefundRefusal::NotRefundable => PaymentError::InvalidState,
+        RefundRefusal::Exceeds(left) => PaymentError::RefundExceeds(
+            Money::new(left, total.currency()).unwrap_or(Money::zero(total.currency())),
+        ),
+        RefundRefusal::RestockOfPart => PaymentError::RestockOfPart,
+    }
+}
+
+/// Administrators refund anything; sellers where all lines are theirs, and see nothing of others'.
+fn authorize_refund(actor: Actor, book: &OrderBook) -> Result<(), PaymentError> {
+    let lines = &book.order.lines;
+    if actor.may_sell() && lines.iter().all(|line| actor.manages_goods_of(line.seller_id)) {
+        Ok(())
+    } else if actor.owns(book.order.buyer_id)
+        || lines.iter().any(|line| actor.manages_goods_of(line.seller_id))
+    {
+        Err(PaymentError::Forbidden)
+    } else {
+        Err(PaymentError::PaymentNotFound)
+    }
+}

@@ -1,0 +1,138 @@
+//! What the shop does about an order by itself: one agenda per order, derived from its books.
+//!
+//! Every write stores when the order is next due ([`due_at`]); workers take what is due and carry out
+//! [`next_step`] until nothing is. Expiry, cancels at the provider, refunds to send, intents whose creation was cut
+//! short and payments that no webhook told about are all steps of this one agenda.
+
+use time::{Duration, OffsetDateTime};
+
+use crate::{
+    gateway::RefundStatus,
+    ids::{PaymentId, RefundId},
+    order::OrderStatus,
+    payment::{OrderBook, Payment, PaymentState, RefundOrigin},
+    settlement::orphan,
+};
+
+/// How long a request that is still running gets to finish its own call before upkeep takes it over.
+pub const TAKEOVER: Duration = Duration::seconds(60);
+
+/// How often a refund that the bank is still working on is asked about.
+pub const REFUND_CHECK: Duration = Duration::hours(6);
+
+/// The shop's patience.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// How long an order may stay unpaid; 3-D Secure gets as much again.
+    pub payment_window: Duration,
+    /// How long an open payment may go unheard of before the provider is asked.
+    pub reconcile_after: Duration,
+}
+
+/// Something to do about an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Send, or send again, a refund.
+    SendRefund(RefundId),
+    /// Write down a refund for money that no order owns.
+    ReturnOrphan,
+    /// Find out what became of an intent whose creation was cut short.
+    FinishCreation(PaymentId),
+    /// Cancel the intent: the order is off.
+    CancelIntent(PaymentId),
+    /// The window is over: ask, and cancel the intent unless money is on its way.
+    CloseIntent(PaymentId),
+    /// End the order: no money can come any more.
+    Expire,
+    /// Ask how the intent stands.
+    CheckIntent(PaymentId),
+    /// Ask how the payment's refunds stand.
+    CheckRefunds(PaymentId),
+}
+
+/// When the order needs the shop's attention next; `None` for never.
+#[must_use]
+pub fn due_at(book: &OrderBook, policy: &Policy) -> Option<OffsetDateTime> {
+    agenda(book, policy).into_iter().map(|(at, _)| at).min()
+}
+
+/// What is to be done about the order at `now`: the longest overdue first.
+#[must_use]
+pub fn next_step(book: &OrderBook, policy: &Policy, now: OffsetDateTime) -> Option<Step> {
+    let due = agenda(book, policy).into_iter().filter(|(at, _)| *at <= now);
+    due.min_by_key(|(at, _)| *at).map(|(_, step)| step)
+}
+
+/// Whether the window, and for 3-D Secure the one after it, is over at `now`.
+#[must_use]
+pub fn may_close(book: &OrderBook, payment: &Payment, policy: &Policy, now: OffsetDateTime) -> bool {
+    let Some(expires_at) = book.order.expires_at else { return false };
+    match payment.state {
+        PaymentState::Processing => false,
+        PaymentState::RequiresAction => now >= expires_at + policy.payment_window,
+        _ => now >= expires_at,
+    }
+}
+
+fn agenda(book: &OrderBook, policy: &Policy) -> Vec<(OffsetDateTime, Step)> {
+    let mut agenda = vec![];
+    for refund in
+        book.refunds.iter().filter(|refund| refund.is_live() && refund.origin != RefundOrigin::Provider)
+    {
+        match (refund.acknowledged, refund.origin) {
+            (true, _) if refund.status == RefundStatus::Succeeded => {}
+            (true, _) => {
+                agenda.push((refund.created_at + REFUND_CHECK, Step::CheckRefunds(refund.payment_id)));
+            }
+            (false, RefundOrigin::Requested) => {
+                agenda.push((refund.created_at + TAKEOVER, Step::SendRefund(refund.id)));
+            }
+            (false, _) => agenda.push((refund.created_at, Step::SendRefund(refund.id))),
+        }
+    }
+    if orphan(book).is_some() {
+        agenda.push((book.order.updated_at, Step::ReturnOrphan));
+    }
+    for payment in book.payments.iter().filter(|payment| payment.state.is_open()) {
+        agenda.push(payment_step(book, payment, policy));
+    }
+    if book.order.status == OrderStatus::Pending
+        && book.open_payment().is_none()
+        && let Some(expires_at) = book.order.expires_at
+    {
+        agenda.push((expires_at, Step::Expire));
+    }
+    agenda
+}
+
+fn payment_step(book: &OrderBook, payment: &Payment, policy: &Policy) -> (OffsetDateTime, Step) {
+    let next_check = payment.checked_at + policy.reconcile_after;
+    if payment.state == PaymentState::Creating {
+        let patience = if payment.cancel_requested { Duration::ZERO } else { TAKEOVER };
+        return (payment.checked_at + patience, Step::FinishCreation(payment.id));
+    }
+    if payment.cancel_requested {
+        // One that the bank is working on cannot be cancelled: ask again later.
+        return if payment.state == PaymentState::Processing {
+            (next_check, Step::CheckIntent(payment.id))
+        } else {
+            (book.order.updated_at, Step::CancelIntent(payment.id))
+        };
+    }
+    match book.order.expires_at.filter(|_| book.order.status == OrderStatus::Pending) {
+        Some(expires_at) if payment.checked_at < expires_at => {
+            if next_check < expires_at {
+                (next_check, Step::CheckIntent(payment.id))
+            } else {
+                (expires_at, Step::CloseIntent(payment.id))
+            }
+        }
+        Some(expires_at) if payment.state == PaymentState::RequiresAction => {
+            ((expires_at + policy.payment_window).min(next_check), Step::CloseIntent(payment.id))
+        }
+        Some(expires_at) if payment.state != PaymentState::Processing => {
+            (expires_at, Step::CloseIntent(payment.id))
+        }
+        _ => (next_check, Step::CheckIntent(payment.id)),
+    }
+}

@@ -1,0 +1,1 @@
+DROP TABLE password_resets, refresh_tokens, sessions, users;

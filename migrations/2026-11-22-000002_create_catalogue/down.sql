@@ -1,0 +1,2 @@
+DROP TABLE stock_movements, stock, products, categories;
+DROP FUNCTION search_grams;
