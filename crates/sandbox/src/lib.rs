@@ -8,3 +8,5 @@
 //! Start reading at [`postgres::Cluster`].
 
 pub mod postgres;
+pub mod s3;
+pub mod stripe;
