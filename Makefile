@@ -1,0 +1,51 @@
+# `make` alone lists what there is.
+
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+export SPICYJUMP_BIN := $(TARGET)/debug/spicyjump
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint fmt migrate needs-compiler needs-postgres needs-browser
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: needs-compiler needs-postgres ## Start a whole shop on this machine, with nothing configured (ARGS="--bind-addr 127.0.0.1:9000")
+	cargo build --locked -p spicyjump-app
+	@exec $(SPICYJUMP_BIN) dev $(ARGS)
+
+test: needs-compiler needs-postgres needs-browser ## Run every test, on a PostgreSQL of its own
+	cargo build --locked --workspace --all-targets
+	$(TARGET)/debug/spicyjump-sandbox with-postgres -- cargo test --locked --workspace
+
+lint: needs-compiler ## Check formatting, clippy, who depends on whom, and licences
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo test --locked -p spicyjump-tests --test architecture
+
+fmt: ## Format the code
+	cargo fmt --all
+
+migrate: needs-compiler ## Bring the schema of DATABASE_URL up to date
+	cargo run --locked -p spicyjump-app -- migrate
+
+# What a machine may lack. With apt it is installed; without, one line says what to install.
+# $(call needs,TEST,PACKAGES)
+define needs
+	@if ! { $(1); } >/dev/null 2>&1; then \
+		if ! command -v apt-get >/dev/null; then echo "Please install what Debian calls '$(2)', then run make again." >&2; exit 1; fi; \
+		if [ "$$(id -u)" = 0 ]; then as=; elif command -v sudo >/dev/null; then as=sudo; \
+		else echo "Please run this as root, then run make again: apt-get install $(2)" >&2; exit 1; fi; \
+		echo "Installing $(2)"; \
+		$$as apt-get update -q && $$as env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(2); \
+	fi
+endef
+
+needs-compiler:
+	@command -v cargo >/dev/null || { echo "Please install Rust: https://rustup.rs" >&2; exit 1; }
+	$(call needs,command -v cc,gcc libc6-dev)
+
+needs-postgres:
+	$(call needs,command -v postgres || ls /usr/lib/postgresql/*/bin/postgres,postgresql)
+
+needs-browser:
+	$(call needs,command -v chromium && command -v chromedriver,chromium chromium-driver)
