@@ -1,0 +1,209 @@
+//! Ready rules for the fields of a request, to be used in `#[garde(custom(…))]`:
+//!
+//! ```text
+//! #[garde(custom(required(text(2, 200))))]
+//! name: Field<String>,
+//! ```
+
+use std::borrow::Cow;
+
+use spicyjump_domain::money::Currency;
+
+use crate::{field::Field, money::Amount, problem::Problem};
+
+/// What a rule says.
+pub type Check = Result<(), Problem>;
+
+/// Must be there, and must pass.
+pub fn required<T>(rule: impl Fn(&T) -> Check) -> impl FnOnce(&Field<T>, &()) -> garde::Result {
+    move |field, ()| {
+        let outcome = match field {
+            Field::Missing => Err(Problem::Required),
+            Field::Null => Err(Problem::NotNullable),
+            Field::Invalid(problem) => Err(problem.clone()),
+            Field::Value(value) => rule(value),
+        };
+        outcome.map_err(|problem| problem.encode())
+    }
+}
+
+/// May be missing, but not `null`.
+pub fn optional<T>(rule: impl Fn(&T) -> Check) -> impl FnOnce(&Field<T>, &()) -> garde::Result {
+    move |field, ()| match field {
+        Field::Missing => Ok(()),
+        present => required(rule)(present, &()),
+    }
+}
+
+/// May be missing or `null`.
+pub fn nullable<T>(rule: impl Fn(&T) -> Check) -> impl FnOnce(&Field<T>, &()) -> garde::Result {
+    move |field, ()| match field {
+        Field::Null => Ok(()),
+        other => optional(rule)(other, &()),
+    }
+}
+
+/// Anything of the type.
+#[expect(clippy::unnecessary_wraps, reason = "a rule among others")]
+pub fn any<T>(_: &T) -> Check {
+    Ok(())
+}
+
+/// `min` to `max` characters, none of them U+0000, which PostgreSQL cannot store.
+pub fn text(min: usize, max: usize) -> impl Fn(&String) -> Check {
+    move |text| match text.chars().count() {
+        count if count < min => Err(Problem::TooShort { min }),
+        count if count > max => Err(Problem::TooLong { max }),
+        _ if text.contains('\0') => Err(Problem::NullCharacter),
+        _ => Ok(()),
+    }
+}
+
+/// An e-mail address as HTML's `<input type=email>` understands it, at most 254 characters (RFC 5321).
+///
+/// # Errors
+/// When it is none.
+pub fn email(text: &String) -> Check {
+    let fits = text.len() <= 254 && garde::rules::email::parse_email(text).is_ok();
+    fits.then_some(()).ok_or(Problem::Email)
+}
+
+/// 8 to 128 letters, digits and `@$!%*#?&`, at least one of each (the interface design, 6.1).
+///
+/// # Errors
+/// When it is not.
+pub fn password(text: &String) -> Check {
+    let symbol = |byte: u8| b"@$!%*#?&".contains(&byte);
+    let has = |kind: fn(&u8) -> bool| text.as_bytes().iter().any(kind);
+    let fits = (8..=128).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || symbol(byte))
+        && text.bytes().any(symbol)
+        && has(u8::is_ascii_alphabetic)
+        && has(u8::is_ascii_digit);
+    fits.then_some(()).ok_or(Problem::Password)
+}
+
+/// A whole number from `min` to `max`.
+pub fn integer<T: Copy + Into<i64>>(min: i64, max: i64) -> impl Fn(&T) -> Check {
+    move |number| {
+        let fits = (min..=max).contains(&(*number).into());
+        fits.then_some(()).ok_or(Problem::OutOfRange { min, max })
+    }
+}
+
+/// One of these texts.
+pub fn one_of(allowed: &'static [&'static str]) -> impl Fn(&String) -> Check {
+    move |text| {
+        let known = allowed.contains(&text.as_str());
+        known.then_some(()).ok_or_else(|| Problem::OneOf { allowed: allowed.join(", ").into() })
+    }
+}
+
+/// `min` to `max` elements.
+pub fn list<T>(min: usize, max: usize) -> impl Fn(&Vec<T>) -> Check {
+    move |elements| match elements.len() {
+        count if count < min => Err(Problem::TooFew { min }),
+        count if count > max => Err(Problem::TooMany { max }),
+        _ => Ok(()),
+    }
+}
+
+/// An https address of at most `max` characters, without user, spaces or control characters.
+pub fn https_url(max: usize) -> impl Fn(&String) -> Check {
+    move |text| {
+        text_length(text, max)?;
+        let url = text.parse::<actix_web::http::Uri>().ok();
+        let fits = url.is_some_and(|url| {
+            url.scheme_str() == Some("https")
+                && url.authority().is_some_and(|who| !who.as_str().contains('@'))
+        });
+        fits.then_some(()).ok_or(Problem::Url)
+    }
+}
+
+fn text_length(text: &str, max: usize) -> Check {
+    if text.chars().count() > max { Err(Problem::TooLong { max }) } else { Ok(()) }
+}
+
+/// A product's price in the currency beside it (USD where there is none). A wrong currency is reported as such, and
+/// the price is then left alone.
+pub fn price_in(currency: &Field<Currency>) -> impl Fn(&Amount) -> Check {
+    let currency = match currency {
+        Field::Value(currency) => Some(*currency),
+        Field::Missing => Some(Currency::Usd),
+        Field::Null | Field::Invalid(_) => None,
+    };
+    move |amount| currency.map_or(Ok(()), |currency| amount.price(currency).map(drop))
+}
+
+/// Shorthand for a list of names in [`Problem::OneOf`].
+#[must_use]
+pub const fn names(allowed: &'static str) -> Cow<'static, str> {
+    Cow::Borrowed(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_counts_characters_and_not_bytes() {
+        assert!(text(2, 3)(&"한국어".to_owned()).is_ok());
+        assert_eq!(text(2, 3)(&"한".to_owned()), Err(Problem::TooShort { min: 2 }));
+        assert_eq!(text(2, 3)(&"한국어로".to_owned()), Err(Problem::TooLong { max: 3 }));
+        assert_eq!(text(0, 3)(&"a\0".to_owned()), Err(Problem::NullCharacter));
+    }
+
+    #[test]
+    fn a_password_has_letters_digits_and_symbols_and_nothing_else() {
+        for (candidate, fits) in [
+            ("Passw0rd!", true),
+            ("passw0rd&", true),
+            ("Passw0r!", true),
+            ("Pass0r!", false),
+            ("Password!", false),
+            ("12345678!", false),
+            ("Passw0rd", false),
+            ("Passw0rd-!", false),
+            ("Pässw0rd!", false),
+            ("Passw0rd !", false),
+        ] {
+            assert_eq!(password(&candidate.to_owned()).is_ok(), fits, "{candidate}");
+        }
+        assert!(password(&format!("{}1!", "a".repeat(126))).is_ok());
+        assert!(password(&format!("{}1!", "a".repeat(127))).is_err());
+    }
+
+    #[test]
+    fn an_address_is_https_and_carries_no_user() {
+        for (url, fits) in [
+            ("https://cdn.spicyjump.com/products/1/a.jpg", true),
+            ("http://cdn.spicyjump.com/a.jpg", false),
+            ("https://evil@cdn.spicyjump.com/a.jpg", false),
+            ("https://cdn.spicyjump.com/a b.jpg", false),
+            ("javascript:alert(1)", false),
+            ("/a.jpg", false),
+        ] {
+            assert_eq!(https_url(2048)(&url.to_owned()).is_ok(), fits, "{url}");
+        }
+    }
+
+    #[test]
+    fn presence_is_judged_before_the_value() {
+        let rule = || integer::<i64>(1, 9);
+        let check = |outcome: garde::Result| outcome.map_err(|error| Problem::decode(&error));
+        assert_eq!(check(required(rule())(&Field::Missing, &())), Err(Problem::Required));
+        assert_eq!(check(required(rule())(&Field::Null, &())), Err(Problem::NotNullable));
+        assert_eq!(check(optional(rule())(&Field::Missing, &())), Ok(()));
+        assert_eq!(check(optional(rule())(&Field::Null, &())), Err(Problem::NotNullable));
+        assert_eq!(check(nullable(rule())(&Field::Null, &())), Ok(()));
+        assert_eq!(
+            check(nullable(rule())(&Field::Value(10), &())),
+            Err(Problem::OutOfRange { min: 1, max: 9 })
+        );
+        assert_eq!(
+            check(nullable(rule())(&Field::Invalid(Problem::NotInteger), &())),
+            Err(Problem::NotInteger)
+        );
+    }
+}
