@@ -7,11 +7,10 @@ pub(crate) fn unavailable<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Image
     let reason = match error {
         SdkError::TimeoutError(_) => "no answer in time".to_owned(),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => "no answer in time".to_owned(),
-        SdkError::DispatchFailure(_) => "no connection".to_owned(),
+        SdkError::DispatchFailure(_) => "the connection failed".to_owned(),
         SdkError::ResponseError(_) => "an answer that is not S3's".to_owned(),
         SdkError::ServiceError(refused) => {
             let status = refused.raw().status().as_u16();
-            // HEAD answers have no body and so no code.
             refused.err().code().map_or_else(
                 || format!("refused with {status}"),
                 |code| format!("refused with {status} {code}"),
