@@ -1,1 +1,14 @@
-//! Skeleton.
+//! The store ports of the domain over PostgreSQL, through diesel-async.
+//!
+//! Business writes are single statements or short transactions; what is read and written as one value travels as one
+//! JSON document. Knows nothing of HTTP or of the payment provider. Start reading at [`placement`] (how orders
+//! share a transaction) and `orders` (how every later change is written).
+
+mod migrate;
+mod pool;
+mod presence;
+mod sql;
+mod tls;
+
+pub use pool::{Database, DatabaseConfigError, PoolConfig, PoolStatus};
+pub use presence::Presence;

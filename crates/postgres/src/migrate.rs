@@ -1,0 +1,60 @@
+//! Schema migrations, embedded in the binary.
+
+use diesel::migration::MigrationSource;
+use diesel_async::{AsyncMigrationHarness, RunQueryDsl};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use spicyjump_domain::failure::StoreFailure;
+
+use crate::{
+    pool::{Connection, Database, failure},
+    sql::sql,
+};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations");
+
+/// Any number will do, as long as every version of the program uses the same.
+const LOCK: &str = "SELECT pg_advisory_lock(7236419023)";
+
+impl Database {
+    /// Applies what is missing and returns its names. Two instances at once: the second waits, then finds nothing to do.
+    /// Needs a multi-thread runtime and must not run on an HTTP worker: it blocks in place.
+    ///
+    /// # Errors
+    /// When the database is away or a migration fails; each runs in a transaction of its own.
+    pub async fn migrate(&self) -> Result<Vec<String>, StoreFailure> {
+        let mut conn = Connection::take(self.get().await?);
+        let unexpected = |error: Box<dyn std::error::Error + Send + Sync>| StoreFailure::Unexpected(error);
+        sql("SET statement_timeout = 0").execute(&mut conn).await.map_err(failure)?;
+        sql(LOCK).execute(&mut conn).await.map_err(failure)?;
+        let mut harness = AsyncMigrationHarness::new(conn);
+        let applied = harness.run_pending_migrations(MIGRATIONS).map_err(unexpected)?;
+        // The lock ends with the connection, which was taken from the pool for this.
+        Ok(applied.iter().map(ToString::to_string).collect())
+    }
+
+    /// Whether the database answers and has every migration that this program knows.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn is_migrated(&self) -> Result<bool, StoreFailure> {
+        #[derive(diesel::QueryableByName)]
+        struct Known {
+            #[diesel(sql_type = diesel::sql_types::Bool)]
+            known: bool,
+        }
+        let names = MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS);
+        let names = names.map_err(StoreFailure::Unexpected)?;
+        let newest = names.iter().map(|migration| migration.name().version().as_owned().to_string()).max();
+        let text = "SELECT EXISTS (SELECT FROM __diesel_schema_migrations WHERE version = $1) AS known";
+        let query = sql(text).bind::<diesel::sql_types::Text, _>(newest.unwrap_or_default());
+        let mut conn = self.get().await?;
+        match query.get_result::<Known>(&mut conn).await {
+            Ok(row) => Ok(row.known),
+            Err(error) => match failure(error) {
+                // No such table: nothing was migrated yet.
+                StoreFailure::Unexpected(_) => Ok(false),
+                other => Err(other),
+            },
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Statements written in SQL, prepared once per connection.
+//!
+//! `diesel::sql_query` is prepared anew on every call; this is the same thing, cached under its text.
+
+use diesel::{
+    QueryResult,
+    pg::Pg,
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    serialize::ToSql,
+    sql_types::{HasSqlType, Untyped},
+};
+
+/// A statement whose parameters `$1`, `$2`, … each stand in its text once and in order.
+pub(crate) struct Sql<'a> {
+    text: &'static str,
+    binds: Vec<Box<dyn Bind + Send + Sync + 'a>>,
+}
+
+/// A statement without parameters yet.
+pub(crate) fn sql<'a>(text: &'static str) -> Sql<'a> {
+    Sql { text, binds: vec![] }
+}
+
+impl<'a> Sql<'a> {
+    /// The next parameter.
+    pub(crate) fn bind<ST, V>(mut self, value: V) -> Self
+    where
+        ST: Send + Sync + 'static,
+        Pg: HasSqlType<ST>,
+        V: ToSql<ST, Pg> + Send + Sync + 'a,
+    {
+        self.binds.push(Box::new(Typed { value, sql_type: std::marker::PhantomData::<ST> }));
+        self
+    }
+}
+
+trait Bind {
+    fn push<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()>;
+}
+
+struct Typed<ST, V> {
+    value: V,
+    sql_type: std::marker::PhantomData<ST>,
+}
+
+impl<ST, V> Bind for Typed<ST, V>
+where
+    Pg: HasSqlType<ST>,
+    V: ToSql<ST, Pg>,
+{
+    fn push<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_bind_param::<ST, V>(&self.value)
+    }
+}
+
+impl QueryFragment<Pg> for Sql<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let mut rest = self.text;
+        for (index, bind) in self.binds.iter().enumerate() {
+            let placeholder = format!("${}", index + 1);
+            let (before, after) = rest.split_once(&placeholder).ok_or_else(|| {
+                diesel::result::Error::QueryBuilderError(
+                    format!("{placeholder} is missing or out of order").into(),
+                )
+            })?;
+            out.push_sql(before);
+            bind.push(&mut out)?;
+            rest = after;
+        }
+        out.push_sql(rest);
+        Ok(())
+    }
+}
+
+impl QueryId for Sql<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for Sql<'_> {
+    type SqlType = Untyped;
+}
