@@ -14,7 +14,7 @@ use crate::{
     payment::{OrderBook, PaymentState},
     payments::{PaymentError, Payments},
     settlement::Draft,
-    upkeep::{Step, may_close, next_step},
+    upkeep::{Step, due_at, may_close, next_step},
 };
 
 /// How long an order is one caretaker's.
@@ -42,7 +42,7 @@ pub struct Caretaker {
 }
 
 impl Caretaker {
-    /// Takes up to `limit` due orders and does what is to be done about each, up to `width` at once.
+    /// Takes up to `limit` due orders and does what is to be done about each.
     ///
     /// # Errors
     /// When the due orders cannot be read; failures of single orders are in the round.
@@ -52,8 +52,7 @@ impl Caretaker {
         let mut round = Round { due: due.len(), failed: vec![] };
         for id in due {
             if let Err(error) = self.tend(id).await {
-                let until = self.payments.desk.clock.now() + self.retry_after;
-                self.payments.desk.store.postpone(id, until).await?;
+                self.put_off(id).await?;
                 round.failed.push((id, error));
             }
         }
@@ -70,15 +69,21 @@ impl Caretaker {
             let book = desk.store.load(BookOf::Order(id)).await?.ok_or(PaymentError::OrderNotFound)?;
             let Some(step) = next_step(&book, &desk.policy, desk.clock.now()) else {
                 // The lease moved the due time; put it back to what the agenda says.
-                if let Some(at) = crate::upkeep::due_at(&book, &desk.policy) {
-                    desk.store.postpone(id, at).await?;
+                if let Some(at) = due_at(&book, &desk.policy) {
+                    desk.store.postpone(id, book.order.version, at).await?;
                 }
                 return Ok(());
             };
             self.take(step, &book).await?;
         }
-        desk.store.postpone(id, desk.clock.now()).await?;
-        Ok(())
+        Ok(self.put_off(id).await?)
+    }
+
+    /// Leaves an order alone for a while. One that cannot even be read stays leased, which is as good.
+    async fn put_off(&self, id: OrderId) -> Result<(), StoreFailure> {
+        let desk = &self.payments.desk;
+        let Ok(Some(book)) = desk.store.load(BookOf::Order(id)).await else { return Ok(()) };
+        desk.store.postpone(id, book.order.version, desk.clock.now() + self.retry_after).await
     }
 
     /// Asks the provider about the order's open payment now, whether it is due or not, and applies what it says.

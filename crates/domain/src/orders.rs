@@ -98,8 +98,9 @@ pub trait OrderStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<OrderId>, StoreFailure>;
 
-    /// Makes an order due again at `until`, unless it changed since: something about it failed.
-    async fn postpone(&self, id: OrderId, until: OffsetDateTime) -> Result<(), StoreFailure>;
+    /// Makes an order due at `until` if it still has `version`: a change that came in between has said itself when
+    /// the order is due. Does not count as a change.
+    async fn postpone(&self, id: OrderId, version: i64, until: OffsetDateTime) -> Result<(), StoreFailure>;
 
     /// Up to `limit` orders with an open payment that was last asked about before `before`, ascending, after `after`.
     async fn with_open_payments(
