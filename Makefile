@@ -3,8 +3,10 @@
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 export SPICYJUMP_BIN := $(TARGET)/debug/spicyjump
 
+PEERS := .venv/installed
+
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt migrate needs-compiler needs-postgres needs-browser
+.PHONY: help run test test-peers peers lint fmt migrate needs-compiler needs-postgres needs-browser
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +18,17 @@ run: needs-compiler needs-postgres ## Start a whole shop on this machine, with n
 test: needs-compiler needs-postgres needs-browser ## Run every test, on a PostgreSQL of its own
 	cargo build --locked --workspace --all-targets
 	$(TARGET)/debug/spicyjump-sandbox with-postgres -- cargo test --locked --workspace
+
+test-peers: needs-compiler peers ## Run the adapters against programs that others wrote (from PyPI)
+	SPICYJUMP_PEERS=1 cargo test --locked -p spicyjump-stripe --test adapter peers
+
+peers: $(PEERS) ## Install those programs into .venv
+
+$(PEERS): tests/peers/requirements.txt
+	$(call needs,python3 -c "import ensurepip",python3-venv)
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 lint: needs-compiler ## Check formatting, clippy, who depends on whom, and licences
 	cargo fmt --all --check

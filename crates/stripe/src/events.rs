@@ -25,7 +25,7 @@ struct Data {
 /// Reads an event; `sent_at` stands in where it does not say when it was made.
 ///
 /// An object that cannot be read, of a type that we know, is no error: Stripe would deliver the same bytes for
-/// three days, and then switch the endpoint off for all events. It is logged as an error and has no effect; the
+/// three days, and may then switch the endpoint off for all events. It is logged as an error and has no effect; the
 /// raw body is stored with it and can be replayed once the program can read it, and the reconciler asks for the
 /// object itself.
 ///
