@@ -1,9 +1,9 @@
-//! A local Stripe: PaymentIntents, refunds, disputes, events and webhooks, and a Stripe.js for the browser.
+//! A local Stripe: payment intents, refunds, disputes, events and webhooks, and a Stripe.js for the browser.
 //!
 //! It speaks Stripe's protocol (form bodies, error objects, `Idempotency-Key`, signed webhooks), so the production
 //! adapter runs against it unchanged. Deliberately absent: customers, manual capture, saved cards, payouts, live mode.
 //! Start reading at [`StripeStandIn`]; a request's way is `server` → `routes` → `intents`, `refunds`, …, all of which
-//! change one [`ledger::Ledger`] behind one lock. What only tests ask for is in [`StripeControls`].
+//! change one `Ledger` behind one lock. What only tests ask for is in [`StripeControls`].
 
 mod auth;
 mod cards;
@@ -34,6 +34,7 @@ mod webhooks;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -88,6 +89,8 @@ pub(crate) struct Shared {
     ledger: Mutex<ledger::Ledger>,
     /// Rings when the books may have changed.
     changed: Notify,
+    /// The next save is the last.
+    stopping: AtomicBool,
     http: reqwest::Client,
 }
 
@@ -101,7 +104,9 @@ impl Shared {
 pub struct StripeStandIn {
     controls: StripeControls,
     server: actix_web::dev::ServerHandle,
-    tasks: Vec<JoinHandle<()>>,
+    listening: JoinHandle<()>,
+    delivering: JoinHandle<()>,
+    saving: JoinHandle<()>,
 }
 
 /// The receiver's time to answer a webhook.
@@ -134,7 +139,13 @@ impl StripeStandIn {
             cause: ledger::Cause::default(),
             base_url: format!("http://{}", listener.local_addr()?),
         };
-        let shared = Arc::new(Shared { config, ledger: Mutex::new(ledger), changed: Notify::new(), http });
+        let shared = Arc::new(Shared {
+            config,
+            ledger: Mutex::new(ledger),
+            changed: Notify::new(),
+            stopping: AtomicBool::new(false),
+            http,
+        });
         let data = Data::from(Arc::clone(&shared));
         let server =
             HttpServer::new(move || App::new().app_data(data.clone()).configure(routes_of_all_pages))
@@ -144,16 +155,14 @@ impl StripeStandIn {
                 .listen(listener)?
                 .run();
         let handle = server.handle();
-        let tasks = vec![
-            tokio::spawn(async move {
-                if let Err(error) = server.await {
-                    tracing::error!(%error, "the Stripe stand-in has stopped");
-                }
-            }),
-            tokio::spawn(webhooks::dispatch(Arc::clone(&shared), incoming)),
-            tokio::spawn(state_file::keep_saving(Arc::clone(&shared))),
-        ];
-        Ok(Self { controls: StripeControls::new(shared), server: handle, tasks })
+        let listening = tokio::spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the Stripe stand-in has stopped");
+            }
+        });
+        let delivering = tokio::spawn(webhooks::dispatch(Arc::clone(&shared), incoming));
+        let saving = tokio::spawn(state_file::keep_saving(Arc::clone(&shared)));
+        Ok(Self { controls: StripeControls::new(shared), server: handle, listening, delivering, saving })
     }
 
     /// Where it listens, such as `http://127.0.0.1:40001`: the API base and the origin of its Stripe.js.
@@ -171,10 +180,12 @@ impl StripeStandIn {
     /// Stops listening and delivering, and saves the books.
     pub async fn stop(self) {
         self.server.stop(false).await;
-        for task in self.tasks {
-            task.abort();
+        self.listening.abort();
+        self.delivering.abort();
+        self.controls.save_for_the_last_time();
+        if self.saving.await.is_err() {
+            tracing::warn!("the Stripe stand-in could not save its books");
         }
-        self.controls.save().await;
     }
 }
 

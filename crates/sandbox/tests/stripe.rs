@@ -6,6 +6,8 @@ mod support;
 
 #[path = "stripe/disputes.rs"]
 mod disputes;
+#[path = "stripe/elements.rs"]
+mod elements;
 #[path = "stripe/faults.rs"]
 mod faults;
 #[path = "stripe/idempotency.rs"]

@@ -106,7 +106,6 @@ const TEST_CARDS: &[TestCard] = &[
     TestCard("jcb", "3566002020360505", "jcb", PLAIN),
     TestCard("unionpay", "6200000000000005", "unionpay", PLAIN),
     TestCard("us", "4242424242424242", "visa", PLAIN),
-    TestCard("kr", "4000004100000005", "visa", PLAIN),
     TestCard("chargeDeclined", "4000000000000002", "visa", declined(Decline::Generic)),
     TestCard(
         "chargeDeclinedInsufficientFunds",
@@ -160,11 +159,12 @@ impl PaymentMethod {
         expiry: (i64, i64),
         billing_details: Value,
     ) -> Self {
+        let last4 = number.get(number.len().saturating_sub(4)..).unwrap_or_default();
         let details = json!({
-            "brand": brand, "last4": number.get(number.len().saturating_sub(4)..).unwrap_or_default(),
+            "brand": brand, "last4": last4,
             "exp_month": expiry.0, "exp_year": expiry.1, "country": "US", "funding": "credit",
             "checks": { "address_line1_check": null, "address_postal_code_check": null, "cvc_check": "pass" },
-            "fingerprint": number.bytes().fold(7_u64, |sum, digit| sum.wrapping_mul(31).wrapping_add(digit.into())).to_string(),
+            "fingerprint": format!("{brand}{last4}"),
             "networks": { "available": [brand], "preferred": null }, "three_d_secure_usage": { "supported": true },
             "wallet": null, "generated_from": null, "display_brand": brand, "regulated_status": "unregulated",
         });

@@ -1,6 +1,7 @@
 //! What a test can see and do beyond the API; the same over HTTP is in `sandbox_routes`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ use super::ledger::Ledger;
 use super::refunds::{self, Refund, Wanted};
 use super::requests::SeenRequest;
 use super::webhooks::Delivery;
-use super::{Shared, cards, challenge, confirm, state_file, webhooks};
+use super::{Shared, cards, challenge, confirm, webhooks};
 
 /// A handle on a running stand-in. Objects come in Stripe's JSON; oldest first.
 #[derive(Clone)]
@@ -30,12 +31,9 @@ impl StripeControls {
         self.shared.lock().base_url.clone()
     }
 
-    pub(crate) async fn save(&self) {
-        if let Some(path) = &self.shared.config.state_file
-            && let Err(error) = state_file::save(&self.shared, path).await
-        {
-            tracing::warn!(%error, "the Stripe stand-in cannot write its state file");
-        }
+    pub(crate) fn save_for_the_last_time(&self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        self.shared.changed.notify_one();
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Ledger) -> T) -> T {
@@ -143,7 +141,7 @@ impl StripeControls {
 
     /// Makes an event of any type about any object, such as someone else's intent; hands back its id.
     #[must_use = "the event's id"]
-    pub fn emit(&self, event_type: &str, object: Value) -> String {
+    pub fn emit(&self, event_type: &str, object: &Value) -> String {
         self.shared.lock().emit(event_type, object)
     }
 

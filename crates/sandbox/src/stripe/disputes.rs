@@ -72,8 +72,8 @@ pub(crate) fn open(ledger: &mut Ledger, intent: &str, reason: &str) -> Result<Va
     };
     let view = dispute.view();
     ledger.books.disputes.insert(dispute.id.clone(), dispute);
-    ledger.emit("charge.dispute.created", view.clone());
-    ledger.emit("charge.dispute.funds_withdrawn", view.clone());
+    ledger.emit("charge.dispute.created", &view);
+    ledger.emit("charge.dispute.funds_withdrawn", &view);
     Ok(view)
 }
 
@@ -93,14 +93,14 @@ pub(crate) fn advance(ledger: &mut Ledger, id: &str, status: DisputeStatus) -> R
     let view = dispute.view();
     match status {
         DisputeStatus::NeedsResponse | DisputeStatus::UnderReview => {
-            ledger.emit("charge.dispute.updated", view.clone());
+            ledger.emit("charge.dispute.updated", &view);
         }
         DisputeStatus::Won => {
-            ledger.emit("charge.dispute.funds_reinstated", view.clone());
-            ledger.emit("charge.dispute.closed", view.clone());
+            ledger.emit("charge.dispute.funds_reinstated", &view);
+            ledger.emit("charge.dispute.closed", &view);
         }
         DisputeStatus::Lost => {
-            ledger.emit("charge.dispute.closed", view.clone());
+            ledger.emit("charge.dispute.closed", &view);
         }
     }
     Ok(view)

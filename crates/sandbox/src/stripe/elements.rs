@@ -1,9 +1,11 @@
 //! What a browser loads: Stripe.js, the card form it puts into a frame, and the bank's 3-D Secure page.
 
+use std::future::ready;
+
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
 use actix_web::web::{self, Data, Path, ServiceConfig};
-use actix_web::{HttpResponse, Responder};
 
 use super::error::ApiError;
 use super::intents::Status;
@@ -11,17 +13,10 @@ use super::{Shared, challenge};
 
 /// Adds the pages.
 pub(crate) fn routes(app: &mut ServiceConfig) {
-    app.route("/v3", web::get().to(|| asset(SCRIPT, include_str!("elements/stripe.js"))))
-        .route("/v3/", web::get().to(|| asset(SCRIPT, include_str!("elements/stripe.js"))))
-        .route("/elements/card", web::get().to(|| asset(HTML, include_str!("elements/card.html"))))
-        .route("/elements/card.js", web::get().to(|| asset(SCRIPT, include_str!("elements/card.js"))))
-        .route("/elements/locale.js", web::get().to(|| asset(SCRIPT, include_str!("elements/locale.js"))))
-        .route("/elements/done.js", web::get().to(|| asset(SCRIPT, include_str!("elements/done.js"))))
-        .route(
-            "/elements/elements.css",
-            web::get().to(|| asset(STYLE, include_str!("elements/elements.css"))),
-        )
-        .route("/3d_secure/{challenge}", web::get().to(ask))
+    for (path, kind, text) in ASSETS {
+        app.route(path, web::get().to(move || ready(page(StatusCode::OK, kind, text))));
+    }
+    app.route("/3d_secure/{challenge}", web::get().to(ask))
         .route("/3d_secure/{challenge}/{answer}", web::post().to(answer));
 }
 
@@ -29,9 +24,16 @@ const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
-async fn asset(kind: &'static str, text: &'static str) -> impl Responder {
-    page(StatusCode::OK, kind, text)
-}
+/// Path, type and text of what never changes.
+const ASSETS: [(&str, &str, &str); 7] = [
+    ("/v3", SCRIPT, include_str!("elements/stripe.js")),
+    ("/v3/", SCRIPT, include_str!("elements/stripe.js")),
+    ("/elements/card", HTML, include_str!("elements/card.html")),
+    ("/elements/card.js", SCRIPT, include_str!("elements/card.js")),
+    ("/elements/locale.js", SCRIPT, include_str!("elements/locale.js")),
+    ("/elements/done.js", SCRIPT, include_str!("elements/done.js")),
+    ("/elements/elements.css", STYLE, include_str!("elements/elements.css")),
+];
 
 fn page(status: StatusCode, kind: &'static str, text: &'static str) -> HttpResponse {
     HttpResponse::build(status).content_type(kind).insert_header(("Cache-Control", "no-store")).body(text)

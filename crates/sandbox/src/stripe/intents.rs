@@ -1,4 +1,4 @@
-//! PaymentIntents: the object, and what can be asked of it.
+//! `PaymentIntent`: the object, and what can be asked of it.
 
 use std::collections::BTreeMap;
 
@@ -265,6 +265,6 @@ pub(crate) fn cancel(ledger: &mut Ledger, id: &str, form: &Form) -> Result<Value
     intent.cancellation_reason = reason;
     intent.challenge = None;
     let view = intent.view();
-    ledger.emit("payment_intent.canceled", view.clone());
+    ledger.emit("payment_intent.canceled", &view);
     Ok(view)
 }

@@ -56,7 +56,7 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// Records an event and queues its delivery.
-    pub(crate) fn emit(&mut self, kind: &str, object: Value) -> String {
+    pub(crate) fn emit(&mut self, kind: &str, object: &Value) -> String {
         let id = new_id("evt");
         let envelope = json!({
             "id": id, "object": "event", "api_version": API_VERSION, "created": now(), "data": { "object": object },
@@ -91,14 +91,14 @@ impl Ledger {
     /// Records an event about an intent as it stands.
     pub(crate) fn emit_intent(&mut self, kind: &str, id: &str) -> Result<(), ApiError> {
         let object = self.intent(id)?.view();
-        self.emit(kind, object);
+        self.emit(kind, &object);
         Ok(())
     }
 
     /// Records an event about a charge as it stands.
     pub(crate) fn emit_charge(&mut self, kind: &str, id: &str) -> Result<(), ApiError> {
         let object = self.charge(id)?.view();
-        self.emit(kind, object);
+        self.emit(kind, &object);
         Ok(())
     }
 }

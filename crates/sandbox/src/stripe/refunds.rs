@@ -148,7 +148,7 @@ pub(crate) fn open(ledger: &mut Ledger, charge_id: &str, wanted: Wanted) -> Resu
     let view = refund.view();
     ledger.books.refunds.insert(refund.id.clone(), refund);
     ledger.charge_mut(charge_id)?.amount_refunded += amount;
-    ledger.emit("refund.created", view.clone());
+    ledger.emit("refund.created", &view);
     ledger.emit_charge("charge.refunded", charge_id)?;
     Ok(view)
 }
@@ -171,8 +171,8 @@ pub(crate) fn finish(ledger: &mut Ledger, id: &str, succeeded: bool) -> Result<V
     let (view, charge, amount) = (refund.view(), refund.charge.clone(), refund.amount);
     if !succeeded {
         ledger.charge_mut(&charge)?.amount_refunded -= amount;
-        ledger.emit("refund.failed", view.clone());
+        ledger.emit("refund.failed", &view);
     }
-    ledger.emit("refund.updated", view.clone());
+    ledger.emit("refund.updated", &view);
     Ok(view)
 }

@@ -107,7 +107,7 @@ async fn run(controls: &StripeControls, method: &str, path: &str, body: &[u8]) -
         }
         ("POST", ["events"]) => {
             let new: NewEvent = read(body)?;
-            json!({ "id": controls.emit(&new.kind, new.object) })
+            json!({ "id": controls.emit(&new.kind, &new.object) })
         }
         ("POST", ["events", id, "deliver"]) => json!(controls.deliver(id).await?),
         ("POST", ["payment_intents", id, "authenticate"]) => controls.authenticate(id, true)?,

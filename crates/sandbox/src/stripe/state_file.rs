@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::Shared;
 use super::ledger::Books;
@@ -23,18 +24,20 @@ pub(crate) async fn load(path: &Path) -> io::Result<Books> {
 ///
 /// # Errors
 /// The file cannot be written.
-pub(crate) async fn save(shared: &Shared, path: &Path) -> io::Result<()> {
+async fn save(shared: &Shared, path: &Path) -> io::Result<()> {
     let bytes = serde_json::to_vec(&shared.lock().books)?;
     let fresh = path.with_extension("new");
     tokio::fs::write(&fresh, bytes).await?;
     tokio::fs::rename(&fresh, path).await
 }
 
-/// Saves after each change; changes during a save share the next one.
+/// Saves after each change, until the stand-in stops; changes during a save share the next one.
 pub(crate) async fn keep_saving(shared: Arc<Shared>) {
     let Some(path) = &shared.config.state_file else { return };
-    loop {
+    let mut last = false;
+    while !last {
         shared.changed.notified().await;
+        last = shared.stopping.load(Ordering::Acquire); // Before the save: what changes after it rings again.
         if let Err(error) = save(&shared, path).await {
             tracing::warn!(%error, "the Stripe stand-in cannot write its state file");
         }

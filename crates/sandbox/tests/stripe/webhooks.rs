@@ -70,7 +70,7 @@ async fn an_event_can_get_lost_and_be_sent_again_by_hand() {
 #[tokio::test]
 async fn any_event_can_be_made_up() {
     let (shop, inbox) = shop_with_webhooks().await;
-    let id = shop.controls().emit("capybara.born", json!({ "id": "cap_1", "object": "capybara" }));
+    let id = shop.controls().emit("capybara.born", &json!({ "id": "cap_1", "object": "capybara" }));
     until("it is delivered", || !inbox.types().is_empty()).await;
     assert_eq!(inbox.received.lock().unwrap()[0].event()["id"], id.as_str());
 }
