@@ -9,4 +9,6 @@
 
 pub mod postgres;
 pub mod s3;
+pub mod smtp;
 pub mod stripe;
+pub mod tls;
