@@ -5,10 +5,15 @@
 //! share a transaction) and `orders` (how every later change is written).
 
 mod migrate;
+mod orders;
+pub mod placement;
 mod pool;
 mod presence;
+mod rows;
 mod sql;
 mod tls;
 
+pub use orders::PgOrders;
+pub use placement::PgPlacement;
 pub use pool::{Database, DatabaseConfigError, PoolConfig, PoolStatus};
 pub use presence::Presence;

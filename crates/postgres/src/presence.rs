@@ -52,7 +52,7 @@ async fn hold(connector: Arc<Connector>, number: i32) {
                 drop(client);
             }
             Err(error) => {
-                tracing::debug!(error = describe(&error), "cannot announce this process to the database")
+                tracing::debug!(error = describe(&error), "cannot announce this process to the database");
             }
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
