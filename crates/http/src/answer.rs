@@ -97,6 +97,11 @@ impl Answer {
         self
     }
 
+    /// With another status and no body.
+    pub(crate) fn emptied(self, status: StatusCode) -> Self {
+        Self { status, body: Bytes::new(), headers: self.headers }
+    }
+
     /// The bytes of the body.
     #[must_use]
     pub fn body(&self) -> &Bytes {
@@ -107,7 +112,9 @@ impl Answer {
 impl From<Answer> for HttpResponse {
     fn from(answer: Answer) -> Self {
         let mut response = Self::build(answer.status);
-        response.insert_header((header::CONTENT_TYPE, JSON_UTF8));
+        if !answer.body.is_empty() {
+            response.insert_header((header::CONTENT_TYPE, JSON_UTF8));
+        }
         for header in answer.headers {
             response.insert_header(header);
         }

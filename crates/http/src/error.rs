@@ -34,7 +34,7 @@ struct Inner {
 }
 
 impl ApiError {
-    /// A refusal with nothing but its code. A 503 says when to try again.
+    /// A refusal with nothing but its code. A 503 says when to try again, a 401 how to sign in (RFC 6750).
     #[must_use]
     pub fn new(code: ErrorCode) -> Self {
         let error = Self(Box::new(Inner {
@@ -44,7 +44,13 @@ impl ApiError {
             headers: Vec::new(),
             cause: None,
         }));
-        if code.status() == StatusCode::SERVICE_UNAVAILABLE { error.retry_after(RETRY_AFTER) } else { error }
+        match code.status() {
+            StatusCode::SERVICE_UNAVAILABLE => error.retry_after(RETRY_AFTER),
+            StatusCode::UNAUTHORIZED => {
+                error.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+            }
+            _ => error,
+        }
     }
 
     /// 422 for all these fields at once.

@@ -1,0 +1,100 @@
+//! Who is asking.
+
+use std::future::{Ready, ready};
+
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest,
+    dev::Payload,
+    http::header::{self, HeaderMap},
+};
+use spicyjump_domain::account::Actor;
+use uuid::Uuid;
+
+use crate::{
+    error::{ApiError, ErrorCode},
+    tokens::{AccessTokens, Session},
+};
+
+/// What the `Authorization` header came to; found out once per request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Authentication {
+    Anonymous,
+    User(Session),
+    Refused(ErrorCode),
+}
+
+impl Authentication {
+    pub(crate) fn read(headers: &HeaderMap, tokens: &AccessTokens) -> Self {
+        let Some(value) = headers.get(header::AUTHORIZATION) else { return Self::Anonymous };
+        let Some((scheme, token)) = value.to_str().ok().and_then(|value| value.trim().split_once(' ')) else {
+            return Self::Refused(ErrorCode::InvalidToken);
+        };
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Self::Refused(ErrorCode::Unauthenticated);
+        }
+        tokens.verify(token.trim()).map_or_else(Self::Refused, Self::User)
+    }
+
+    fn of(request: &HttpRequest) -> Self {
+        request.extensions().get().copied().unwrap_or(Self::Anonymous)
+    }
+}
+
+/// The signed-in user; a request without one is 401. Reads like an [`Actor`].
+#[derive(Clone, Copy, Debug)]
+pub struct CurrentUser(Session);
+
+impl CurrentUser {
+    /// The session that the access token belongs to.
+    #[must_use]
+    pub fn family(&self) -> Uuid {
+        self.0.family
+    }
+}
+
+impl std::ops::Deref for CurrentUser {
+    type Target = Actor;
+
+    fn deref(&self) -> &Actor {
+        &self.0.actor
+    }
+}
+
+impl FromRequest for CurrentUser {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(match Authentication::of(request) {
+            Authentication::User(session) => Ok(Self(session)),
+            Authentication::Anonymous => Err(ErrorCode::Unauthenticated.into()),
+            Authentication::Refused(code) => Err(code.into()),
+        })
+    }
+}
+
+/// The signed-in user, if there is one. A token that is not good is refused all the same: a client that sent one
+/// must learn that it is no longer signed in.
+#[derive(Clone, Copy, Debug)]
+pub struct MaybeUser(Option<CurrentUser>);
+
+impl MaybeUser {
+    /// The user.
+    #[must_use]
+    pub fn actor(&self) -> Option<Actor> {
+        self.0.map(|user| *user)
+    }
+}
+
+impl FromRequest for MaybeUser {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(match Authentication::of(request) {
+            Authentication::User(session) => Ok(Self(Some(CurrentUser(session)))),
+            Authentication::Anonymous => Ok(Self(None)),
+            Authentication::Refused(code) => Err(code.into()),
+        })
+    }
+}

@@ -1,0 +1,71 @@
+//! What every request of this process meets.
+
+use std::{sync::Arc, time::Duration};
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::watch;
+
+use crate::{
+    client_address::TrustedProxies,
+    health::Readiness,
+    limits::{Limiter, RateLimits},
+    tokens::AccessTokens,
+};
+
+/// How the edge behaves. Plain values: where they come from is the program's business.
+#[derive(Clone, Debug)]
+pub struct EdgeConfig {
+    /// The origins of browsers that may call `/v1/*`, such as `https://spicyjump.com`.
+    pub cors_origins: Vec<String>,
+    /// Whose `X-Forwarded-*` headers are believed.
+    pub trusted_proxies: TrustedProxies,
+    /// Whether plain HTTP is redirected and HSTS is sent.
+    pub force_https: bool,
+    /// The rate limits.
+    pub rate_limits: RateLimits,
+    /// How long a request may take until its answer begins.
+    pub request_timeout: Duration,
+    /// Whether `/metrics` is served beside the API, rather than on an address of its own.
+    pub serve_metrics: bool,
+}
+
+/// The parts that middlewares share: one per process.
+pub struct Edge {
+    pub(crate) config: EdgeConfig,
+    pub(crate) tokens: Arc<AccessTokens>,
+    pub(crate) readiness: Arc<dyn Readiness>,
+    pub(crate) metrics: PrometheusHandle,
+    pub(crate) limiter: Limiter,
+    stopping: watch::Sender<bool>,
+}
+
+impl Edge {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(
+        config: EdgeConfig,
+        tokens: Arc<AccessTokens>,
+        readiness: Arc<dyn Readiness>,
+        metrics: PrometheusHandle,
+    ) -> Self {
+        let limiter = Limiter::new(config.rate_limits);
+        let (stopping, _) = watch::channel(false);
+        Self { config, tokens, readiness, metrics, limiter, stopping }
+    }
+
+    /// Resolves when the server is to stop: what would stream on for ever ends itself then.
+    pub async fn stopped(&self) {
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// What has to be done now and then.
+    pub(crate) fn sweep(&self) {
+        self.limiter.sweep();
+        self.metrics.run_upkeep();
+    }
+}

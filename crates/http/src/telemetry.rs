@@ -1,0 +1,70 @@
+//! Metrics of requests. Labels are route patterns and never paths, so that their number is bounded.
+
+use std::time::Duration;
+
+use actix_web::http::{Method, StatusCode};
+use metrics::{Label, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+const REQUESTS: &str = "http_requests_total";
+const DURATION: &str = "http_request_duration_seconds";
+const IN_FLIGHT: &str = "http_requests_in_flight";
+
+/// Upper bounds in seconds, from a cached answer to the request timeout.
+const BUCKETS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// Makes this process collect metrics; to be called once, by the program.
+///
+/// # Errors
+/// When something else collects already.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?
+        .install_recorder()?;
+    describe_counter!(REQUESTS, "Requests answered, by route pattern, method and status.");
+    describe_histogram!(DURATION, "Seconds until the answer began, by route pattern and method.");
+    describe_gauge!(IN_FLIGHT, "Requests being answered.");
+    Ok(handle)
+}
+
+/// Counts one request as being answered, for as long as it lives.
+pub(crate) struct InFlight;
+
+impl InFlight {
+    pub(crate) fn begin() -> Self {
+        gauge!(IN_FLIGHT).increment(1);
+        Self
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        gauge!(IN_FLIGHT).decrement(1);
+    }
+}
+
+/// Records an answered request. `pattern` is `None` where no route fits.
+pub(crate) fn record(method: &Method, pattern: Option<&str>, status: StatusCode, elapsed: Duration) {
+    let labels = vec![
+        Label::new("method", known(method)),
+        Label::new("route", pattern.unwrap_or("unmatched").to_owned()),
+    ];
+    histogram!(DURATION, labels.clone()).record(elapsed);
+    let mut labels = labels;
+    labels.push(Label::new("status", status.as_u16().to_string()));
+    counter!(REQUESTS, labels).increment(1);
+}
+
+/// Clients may invent methods; they share one label.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "OTHER",
+    }
+}
