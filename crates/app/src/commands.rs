@@ -1,13 +1,13 @@
 //! What the program can do: one module per command.
 
+mod dev;
+mod migrate;
+
 use std::process::ExitCode;
 
 use crate::{
     cli::{Command, Invocation},
-    config::{self, Log, ServeConfig},
     failure::Failure,
-    logging::{self, LogGuard},
-    shutdown,
 };
 
 /// Runs the command on a runtime of its own.
@@ -22,21 +22,15 @@ pub(crate) fn run(invocation: Invocation) -> Result<ExitCode, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::because("the runtime could not start", &error))?;
-    runtime.block_on(dispatch(invocation))
+    let outcome = runtime.block_on(dispatch(invocation));
+    // What still blocks a thread, such as a password being hashed for a client that has gone, is not waited for.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn dispatch(Invocation { command, values }: Invocation) -> Result<ExitCode, Failure> {
     match command {
-        Command::Serve(_) => {
-            let config: ServeConfig = config::load(&values)?;
-            let _log = start_log(&config.worker.payments.store.log)?;
-            let _shutdown = shutdown::on_signals().map_err(|error| Failure::because("signals", &error))?;
-        }
-        _ => return Err(Failure::Run("not in this build".to_owned())),
+        Command::Migrate => migrate::run(&values).await,
+        _ => Err(Failure::Run("not in this build".to_owned())),
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn start_log(log: &Log) -> Result<LogGuard, Failure> {
-    logging::start(log).map_err(|error| Failure::because("the log could not start", &error))
 }

@@ -19,6 +19,7 @@ use tracing_subscriber::{
 use crate::{
     clock::SystemClock,
     config::{Log, LogFormat},
+    failure::Failure,
 };
 use format::{JsonLines, TextLines};
 use rolling::RollingFile;
@@ -37,7 +38,11 @@ pub(crate) struct LogGuard {
 ///
 /// # Errors
 /// When the log file cannot be opened, or there is a log already.
-pub(crate) fn start(log: &Log) -> io::Result<LogGuard> {
+pub(crate) fn start(log: &Log) -> Result<LogGuard, Failure> {
+    try_start(log).map_err(|error| Failure::because("the log could not start", &error))
+}
+
+fn try_start(log: &Log) -> io::Result<LogGuard> {
     let (stdout, guard) = in_background(io::stdout());
     let mut writers = vec![guard];
     let writer = if let Some(path) = &log.file {

@@ -3,12 +3,16 @@
 //! Start reading at [`cli`] for what there is to run, at [`config`] for what it needs, and at `commands` for how it is put
 //! together. No rule of the shop is here, and no other crate reads the environment.
 
+mod adapters;
 mod cli;
 mod clock;
 mod commands;
 mod config;
+mod demo;
 mod failure;
+mod listen;
 mod logging;
+mod roots;
 mod shutdown;
 
 use std::{

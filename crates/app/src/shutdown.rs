@@ -5,25 +5,36 @@ use std::io;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// A token that is cancelled at the first SIGTERM or SIGINT. A second SIGINT ends the process at once.
-///
-/// # Errors
-/// When the handlers cannot be installed.
-pub(crate) fn on_signals() -> io::Result<CancellationToken> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let token = CancellationToken::new();
-    let cancelled = token.clone();
-    tokio::spawn(async move {
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-        };
-        tracing::info!("{name}: finishing what runs, then stopping");
-        cancelled.cancel();
-        interrupt.recv().await;
-        tracing::warn!("SIGINT again: stopping at once");
-        std::process::exit(130);
-    });
-    Ok(token)
+/// What the signals ask for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shutdown {
+    /// Accept nothing more, and finish what runs. Cancelled by the first SIGTERM or SIGINT.
+    pub(crate) gently: CancellationToken,
+    /// Do not wait for anything. Cancelled by a second SIGINT, as of an impatient person at a terminal.
+    pub(crate) at_once: CancellationToken,
+}
+
+impl Shutdown {
+    /// Starts to listen for the signals.
+    ///
+    /// # Errors
+    /// When the handlers cannot be installed.
+    pub(crate) fn on_signals() -> io::Result<Self> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let shutdown = Self::default();
+        let Self { gently, at_once } = shutdown.clone();
+        tokio::spawn(async move {
+            let name = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            };
+            tracing::info!("{name}: finishing what runs, then stopping");
+            gently.cancel();
+            interrupt.recv().await;
+            tracing::warn!("SIGINT again: stopping at once");
+            at_once.cancel();
+        });
+        Ok(shutdown)
+    }
 }

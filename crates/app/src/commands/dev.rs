@@ -1,0 +1,119 @@
+//! `spicyjump dev`: the embedded default. A private PostgreSQL and stand-ins for Stripe, S3 and mail, and the same
+//! shop that `serve` runs, pointed at them.
+
+mod secrets;
+mod stand_ins;
+mod welcome;
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    net::TcpListener,
+    path::Path,
+};
+
+use self::{secrets::Secrets, stand_ins::StandIns, welcome::Welcome};
+use crate::{
+    config::{self, Layer, Log, ServeConfig, Server, Values},
+    failure::Failure,
+    listen, logging,
+};
+
+/// Where everything is kept, below the working directory.
+const HOME: &str = ".data";
+
+/// Pages of frontends under development, as the usual tools serve them.
+const LOCAL_ORIGINS: &str = "http://localhost:3000,http://localhost:5173";
+
+/// A shop that is ready to be served.
+struct Shop {
+    listener: TcpListener,
+    config: ServeConfig,
+    stand_ins: StandIns,
+    welcome: Welcome,
+}
+
+/// Runs the shop until `serve` returns, then stops what ran beside it.
+///
+/// `serve` gets what it needs to be the shop of `spicyjump serve`, and the page to show at `/`.
+pub(super) async fn run(
+    mut values: Values,
+    serve: impl AsyncFnOnce(ServeConfig, TcpListener, String) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let home = Path::new(HOME);
+    set_defaults(&mut values, home);
+    fs::create_dir_all(home).map_err(|error| Failure::because(home.display(), &error))?;
+    let _log = logging::start(&config::load::<Log>(&values)?)?;
+    let shop = prepare(values, home).await?;
+    // Nobody to read it is no reason to stop.
+    let _ = io::stdout().write_all(shop.welcome.screen().as_bytes());
+    let served = serve(shop.config, shop.listener, shop.welcome.page()).await;
+    shop.stand_ins.stop().await?;
+    served
+}
+
+fn set_defaults(values: &mut Values, home: &Path) {
+    values.fall_back_on(Layer::from([
+        // Nobody should trip over a limit while trying things out.
+        ("RATE_LIMIT_PER_DAY", "0".to_owned()),
+        ("RATE_LIMIT_PER_HOUR", "0".to_owned()),
+        ("RATE_LIMIT_LOGIN_PER_MINUTE", "0".to_owned()),
+        ("CORS_ORIGINS", LOCAL_ORIGINS.to_owned()),
+        ("LOG_FILE", home.join("app.log").display().to_string()),
+    ]));
+}
+
+/// Takes the API's port, or the next free one; starts what runs beside the shop; and points the configuration there.
+async fn prepare(mut values: Values, home: &Path) -> Result<Shop, Failure> {
+    let server: Server = config::load(&values)?;
+    let listener =
+        listen::on_or_after(server.bind_addr).map_err(|error| Failure::because("BIND_ADDR", &error))?;
+    let api = listener.local_addr().map_err(|error| Failure::because("BIND_ADDR", &error))?;
+    if api.port() != server.bind_addr.port() && server.bind_addr.port() != 0 {
+        eprintln!("{} is in use, so the shop is at {api}.", server.bind_addr);
+    }
+
+    let path = home.join("secrets.json");
+    let secrets = Secrets::load_or_make(&path).map_err(|error| Failure::because(path.display(), &error))?;
+    let stand_ins = StandIns::start(home, &secrets, api).await?;
+    let welcome = Welcome::new(&server.public_base_url(api), &stand_ins);
+    values.force(stand_ins.settings(&secrets));
+    Ok(Shop { listener, config: config::load(&values)?, stand_ins, welcome })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nothing_configured_is_enough_for_a_shop() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let home = tempfile::tempdir().unwrap();
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let wished = taken.local_addr().unwrap();
+        let given = |name: &str| match name {
+            "BIND_ADDR" => Some(wished.to_string()),
+            // A real key of the developer's must not reach the stand-in.
+            "STRIPE_SECRET_KEY" => Some("sk_live_real".to_owned()),
+            _ => None,
+        };
+        let mut values = Values::new(Layer::new(), given, None);
+        set_defaults(&mut values, home.path());
+        let shop = prepare(values, home.path()).await.unwrap();
+
+        let api = shop.listener.local_addr().unwrap();
+        assert_ne!(api, wished);
+        assert_eq!(shop.config.limits.per_hour, 0);
+        assert!(shop.config.worker.payments.stripe.api_base.starts_with("http://127.0.0.1:"));
+        let screen = shop.welcome.screen();
+        for text in [format!("http://{api}/docs"), "Mailbox".to_owned(), "seller@example.com".to_owned()] {
+            assert!(screen.contains(&text), "{text} is not on the first screen:\n{screen}");
+        }
+        assert!(shop.welcome.page().contains("href=\"http://127.0.0.1:"));
+        let database = crate::adapters::database(&shop.config.worker.payments.store).unwrap();
+        super::super::migrate::apply(&database).await.unwrap();
+        assert!(database.is_migrated().await.unwrap());
+        drop(database);
+        shop.stand_ins.stop().await.unwrap();
+    }
+}
