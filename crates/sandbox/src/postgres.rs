@@ -27,7 +27,7 @@ pub use throwaway::ThrowawayCluster;
 use account::Account;
 use error::io;
 use home::Home;
-use programs::Programs;
+use programs::{Installed, Programs};
 use server::{Connection, Server};
 
 /// Where a cluster lives and how it runs.
@@ -67,12 +67,15 @@ impl Cluster {
     /// # Errors
     /// See [`ClusterError`]; each message is one line for a person. No server is left running.
     pub async fn start(config: ClusterConfig) -> Result<Self, ClusterError> {
+        let installed = Installed::find().await?;
         let lock_path = lock_path(&config.data_dir);
         let lock = open_lock(&lock_path)?;
         let deadline = Instant::now() + START_DEADLINE;
         while !try_lock(&lock, &lock_path)? {
-            if let Some(borrowed) = Self::borrow(&config).await? {
-                return Ok(borrowed);
+            if let Some((home, connection)) = borrow(&config).await? {
+                tracing::info!(port = connection.port, "using the PostgreSQL that another program runs");
+                let programs = installed.suiting(&home)?;
+                return Ok(Self { config, programs, home, connection, server: None, lock: None });
             }
             if Instant::now() > deadline {
                 return Err(ClusterError::Start { detail: format!("{} stays locked", lock_path.display()) });
@@ -81,7 +84,7 @@ impl Cluster {
         }
 
         let home = open_home(&config).await?;
-        let programs = Programs::find(home.major_version()?).await?;
+        let programs = installed.suiting(&home)?;
         let (server, connection) = if let Some(found) = adopt(&home, deadline).await? {
             found
         } else {
@@ -92,29 +95,6 @@ impl Cluster {
         };
         tracing::info!(port = connection.port, data = %home.dir().display(), "PostgreSQL is ready");
         Ok(Self { config, programs, home, connection, server: Some(server), lock: Some(lock) })
-    }
-
-    /// The server that another living program runs, once it accepts connections.
-    async fn borrow(config: &ClusterConfig) -> Result<Option<Self>, ClusterError> {
-        if !config.data_dir.join("data").exists() {
-            return Ok(None);
-        }
-        let home = open_home(config).await?;
-        match server::running(&home)? {
-            Some(connection) if connection.serves(&home).await? => {
-                tracing::info!(port = connection.port, "using the PostgreSQL that another program runs");
-                let programs = Programs::find(home.major_version()?).await?;
-                Ok(Some(Self {
-                    config: config.clone(),
-                    programs,
-                    home,
-                    connection,
-                    server: None,
-                    lock: None,
-                }))
-            }
-            _ => Ok(None),
-        }
     }
 
     /// The superuser's URL of `database`, a plain name (letters, digits, `_`). It contains the password.
@@ -202,6 +182,18 @@ impl Cluster {
 
     fn must_be_ours(&self) -> Result<(), ClusterError> {
         self.lock.as_ref().map(|_| ()).ok_or(ClusterError::NotOurs)
+    }
+}
+
+/// The server that another living program runs, once it accepts connections.
+async fn borrow(config: &ClusterConfig) -> Result<Option<(Home, Connection)>, ClusterError> {
+    if !config.data_dir.join("data").exists() {
+        return Ok(None);
+    }
+    let home = open_home(config).await?;
+    match server::running(&home)? {
+        Some(connection) if connection.serves(&home).await? => Ok(Some((home, connection))),
+        _ => Ok(None),
     }
 }
 

@@ -111,7 +111,7 @@ impl Home {
     }
 
     /// The major version that wrote the data; `None` where there is none yet.
-    pub(super) fn major_version(&self) -> Result<Option<(u32, PathBuf)>, ClusterError> {
+    pub(super) fn major_version(&self) -> Result<Option<u32>, ClusterError> {
         if !self.data().exists() {
             return Ok(None);
         }
@@ -120,7 +120,7 @@ impl Home {
         let number = text.trim().parse().map_err(|_| ClusterError::Start {
             detail: format!("{} holds no version number", file.display()),
         })?;
-        Ok(Some((number, self.dir.clone())))
+        Ok(Some(number))
     }
 
     /// Clears what a broken-off `initdb` left, and chooses a password.

@@ -15,28 +15,31 @@ pub(super) struct Programs {
     pub(super) major_version: u32,
 }
 
-impl Programs {
-    /// The newest programs on this machine, or those of the version that wrote the existing data.
-    pub(super) async fn find(existing: Option<(u32, PathBuf)>) -> Result<Self, ClusterError> {
-        let mut found: Vec<Self> = Vec::new();
+/// All that are on this machine; at least one.
+#[derive(Debug)]
+pub(super) struct Installed(Vec<Programs>);
+
+impl Installed {
+    pub(super) async fn find() -> Result<Self, ClusterError> {
+        let mut found = Vec::new();
         for bin in candidates().await {
-            if let Some(programs) = Self::at(bin).await {
-                found.push(programs);
-            }
+            found.extend(Programs::at(bin).await);
         }
-        let Some(newest) = found.iter().max_by_key(|programs| programs.major_version).cloned() else {
-            return Err(ClusterError::NotInstalled);
-        };
-        match existing {
-            None => Ok(newest),
-            Some((version, data)) => {
-                let other =
-                    ClusterError::OtherVersion { data, found: version, installed: newest.major_version };
-                found.into_iter().find(|programs| programs.major_version == version).ok_or(other)
-            }
-        }
+        // Stable: of equal versions, the likelier place stays first.
+        found.sort_by_key(|programs: &Programs| std::cmp::Reverse(programs.major_version));
+        if found.is_empty() { Err(ClusterError::NotInstalled) } else { Ok(Self(found)) }
     }
 
+    /// Those of the version that wrote the data in `home`, or the newest where there is none yet.
+    pub(super) fn suiting(self, home: &Home) -> Result<Programs, ClusterError> {
+        let installed = self.0.first().map_or(0, |newest| newest.major_version);
+        let found = home.major_version()?.unwrap_or(installed);
+        let suiting = self.0.into_iter().find(|programs| programs.major_version == found);
+        suiting.ok_or_else(|| ClusterError::OtherVersion { data: home.dir().to_owned(), found, installed })
+    }
+}
+
+impl Programs {
     async fn at(bin: PathBuf) -> Option<Self> {
         if !bin.join("initdb").is_file() {
             return None;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::error::io;
-use super::home::remove;
+use super::home::{Home, remove};
+use super::server::{self, Server};
 use super::{Cluster, ClusterConfig, ClusterError, blocking, lock_path, open_lock, try_lock};
 
 const PREFIX: &str = "spicyjump-postgres-";
@@ -26,7 +27,7 @@ impl ThrowawayCluster {
     /// # Errors
     /// See [`Cluster::start`].
     pub async fn start() -> Result<Self, ClusterError> {
-        sweep().await?;
+        sweep().await;
         let folder =
             tempfile::Builder::new().prefix(PREFIX).tempdir().map_err(io("make a temporary folder"))?;
         // Root's temporary folder is closed to the server's user; what is in it has its own protection.
@@ -42,12 +43,16 @@ impl ThrowawayCluster {
     ///
     /// # Errors
     /// When the server can't be stopped or the folder not be removed.
-    pub async fn remove(self) -> Result<(), ClusterError> {
+    pub async fn remove(mut self) -> Result<(), ClusterError> {
         let data = self.cluster.home.dir().to_owned();
+        // Kept to the end: without it, another program's sweep would join in.
+        let lock = self.cluster.lock.take();
         self.cluster.stop().await?;
         blocking(move || {
             remove(&data)?;
-            self.folder.close().map_err(io("remove the temporary folder"))
+            self.folder.close().map_err(io("remove the temporary folder"))?;
+            drop(lock);
+            Ok(())
         })
         .await
     }
@@ -71,23 +76,32 @@ fn data_dir(folder: &Path) -> PathBuf {
     folder.join("cluster")
 }
 
-/// Removes the clusters of programs that were killed; a living program's lock is held.
-async fn sweep() -> Result<(), ClusterError> {
+/// Removes the clusters of programs that were killed; a living program holds its lock.
+async fn sweep() {
     for folder in leftovers() {
-        let data_dir = data_dir(&folder);
-        let lock_path = lock_path(&data_dir);
-        if !lock_path.exists() || !try_lock(&open_lock(&lock_path)?, &lock_path)? {
-            continue;
+        if let Err(error) = sweep_one(&folder).await {
+            tracing::warn!(%error, folder = %folder.display(), "can't remove what a killed test run left");
         }
-        tracing::info!(folder = %folder.display(), "removing what a killed test run left");
-        let home = super::Home::open(&data_dir)?;
-        if let Some(connection) = super::server::running(&home)? {
-            super::Server::adopted(connection.pid).stop().await?;
-        }
-        remove(home.dir())?;
-        remove(&folder)?;
     }
-    Ok(())
+}
+
+async fn sweep_one(folder: &Path) -> Result<(), ClusterError> {
+    let data_dir = data_dir(folder);
+    // A start makes this only once it holds the lock, so one that has just begun is not mistaken for a dead one.
+    if !data_dir.exists() {
+        return Ok(());
+    }
+    let lock_path = lock_path(&data_dir);
+    let lock = open_lock(&lock_path)?;
+    if !try_lock(&lock, &lock_path)? {
+        return Ok(());
+    }
+    let home = Home::open(&data_dir)?;
+    if let Some(connection) = server::running(&home)? {
+        Server::adopted(connection.pid).stop().await?;
+    }
+    remove(home.dir())?;
+    remove(folder)
 }
 
 fn leftovers() -> Vec<PathBuf> {
