@@ -148,7 +148,7 @@ mod tests {
     /// A complete example: every kind of field that a body can have.
     #[derive(Deserialize, Validate, ToSchema)]
     struct ExampleBody {
-        #[garde(custom(required(email)))]
+        #[garde(custom(required(email())))]
         #[schema(value_type = String, format = Email, max_length = 254)]
         contact: Field<String>,
         #[garde(custom(required(text(2, 200))))]
@@ -157,13 +157,13 @@ mod tests {
         #[garde(custom(nullable(text(0, 500))))]
         #[schema(value_type = Option<String>, max_length = 500)]
         note: Field<String>,
-        #[garde(custom(optional(any)))]
+        #[garde(custom(optional(any())))]
         #[schema(value_type = String, required = false)]
         role: Field<Role>,
         #[garde(custom(required(price_in(&self.currency))))]
         #[schema(value_type = Amount)]
         price: Field<Amount>,
-        #[garde(custom(optional(any)))]
+        #[garde(custom(optional(any())))]
         #[schema(value_type = String, required = false, default = "USD")]
         currency: Field<Currency>,
         #[garde(custom(required(list(1, 100))), dive)]
@@ -173,7 +173,7 @@ mod tests {
 
     #[derive(Debug, Deserialize, Validate, ToSchema)]
     struct ExampleItem {
-        #[garde(custom(required(any)))]
+        #[garde(custom(required(any())))]
         #[schema(value_type = i64, minimum = 1)]
         product_id: Field<ProductId>,
         #[garde(custom(required(integer(1, 999))))]

@@ -12,7 +12,7 @@ use actix_web::{
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
-use spicyjump_domain::failure::StoreFailure;
+use spicyjump_domain::{accounts::HashingBusy, failure::StoreFailure};
 
 pub use crate::error_code::ErrorCode;
 use crate::problem::{FieldErrors, Problem};
@@ -168,6 +168,12 @@ impl From<StoreFailure> for ApiError {
             StoreFailure::Unexpected(_) => ErrorCode::InternalError,
         };
         Self::new(code).because(failure)
+    }
+}
+
+impl From<HashingBusy> for ApiError {
+    fn from(busy: HashingBusy) -> Self {
+        Self::new(ErrorCode::Overloaded).because(busy)
     }
 }
 

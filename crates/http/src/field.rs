@@ -83,7 +83,6 @@ impl<T> Field<T> {
     }
 
     /// The change that a PUT asks for: `None` leaves the field, `Some(None)` clears it.
-    #[expect(clippy::option_option, reason = "leave, clear and set are three things")]
     pub fn into_change(self) -> Option<Option<T>> {
         match self {
             Self::Value(value) => Some(Some(value)),
@@ -134,9 +133,9 @@ field_types! {
     i64 => Problem::NotInteger,
     u32 => Problem::NotInteger,
     uuid::Uuid => Problem::NotUuid,
-    Currency => Problem::OneOf { allowed: std::borrow::Cow::Borrowed("USD, KRW, EUR") },
-    Locale => Problem::OneOf { allowed: std::borrow::Cow::Borrowed("ko, en") },
-    Role => Problem::OneOf { allowed: std::borrow::Cow::Borrowed("buyer, seller, admin") },
+    Currency => Problem::one_of("USD, KRW, EUR"),
+    Locale => Problem::one_of("ko, en"),
+    Role => Problem::one_of("buyer, seller, admin"),
 }
 
 /// Elements are fields themselves, so that each says what is wrong with it under its own index.

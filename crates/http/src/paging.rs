@@ -32,7 +32,7 @@ pub struct PageParams {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 20)]
     limit: Field<Text<u32>>,
     /// In place of `page`: the `next_cursor` of the page before. Costs the same at any depth.
-    #[garde(custom(optional(any)))]
+    #[garde(custom(optional(any())))]
     #[param(value_type = Option<String>)]
     cursor: Field<String>,
 }

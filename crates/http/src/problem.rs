@@ -48,6 +48,12 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// None of these names, which are separated by commas.
+    #[must_use]
+    pub const fn one_of(names: &'static str) -> Self {
+        Self::OneOf { allowed: Cow::Borrowed(names) }
+    }
+
     /// Carried through garde, whose errors hold nothing but text.
     pub(crate) fn encode(&self) -> garde::Error {
         garde::Error::new(serde_json::to_string(self).unwrap_or_default())

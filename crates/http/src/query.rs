@@ -68,9 +68,9 @@ mod tests {
     struct Filter {
         #[garde(custom(optional(text(1, 10))))]
         q: Field<String>,
-        #[garde(custom(optional(any)))]
+        #[garde(custom(optional(any())))]
         in_stock: Field<Text<bool>>,
-        #[garde(custom(optional(any)))]
+        #[garde(custom(optional(any())))]
         seller_id: Field<Text<spicyjump_domain::ids::UserId>>,
     }
 

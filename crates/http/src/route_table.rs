@@ -1,4 +1,4 @@
-//! Which methods a path has: the OpenAPI document knows, because it is made of the routes.
+//! Which methods a path has: the `OpenAPI` document knows, because it is made of the routes.
 
 use actix_web::{
     HttpRequest,

@@ -5,8 +5,6 @@
 //! name: Field<String>,
 //! ```
 
-use std::borrow::Cow;
-
 use spicyjump_domain::money::Currency;
 
 use crate::{field::Field, money::Amount, problem::Problem};
@@ -44,9 +42,8 @@ pub fn nullable<T>(rule: impl Fn(&T) -> Check) -> impl FnOnce(&Field<T>, &()) ->
 }
 
 /// Anything of the type.
-#[expect(clippy::unnecessary_wraps, reason = "a rule among others")]
-pub fn any<T>(_: &T) -> Check {
-    Ok(())
+pub fn any<T>() -> impl Fn(&T) -> Check {
+    |_| Ok(())
 }
 
 /// `min` to `max` characters, none of them U+0000, which PostgreSQL cannot store.
@@ -60,27 +57,24 @@ pub fn text(min: usize, max: usize) -> impl Fn(&String) -> Check {
 }
 
 /// An e-mail address as HTML's `<input type=email>` understands it, at most 254 characters (RFC 5321).
-///
-/// # Errors
-/// When it is none.
-pub fn email(text: &String) -> Check {
-    let fits = text.len() <= 254 && garde::rules::email::parse_email(text).is_ok();
-    fits.then_some(()).ok_or(Problem::Email)
+pub fn email() -> impl Fn(&String) -> Check {
+    |text| {
+        let fits = text.len() <= 254 && garde::rules::email::parse_email(text).is_ok();
+        fits.then_some(()).ok_or(Problem::Email)
+    }
 }
 
 /// 8 to 128 letters, digits and `@$!%*#?&`, at least one of each (the interface design, 6.1).
-///
-/// # Errors
-/// When it is not.
-pub fn password(text: &String) -> Check {
+pub fn password() -> impl Fn(&String) -> Check {
     let symbol = |byte: u8| b"@$!%*#?&".contains(&byte);
-    let has = |kind: fn(&u8) -> bool| text.as_bytes().iter().any(kind);
-    let fits = (8..=128).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || symbol(byte))
-        && text.bytes().any(symbol)
-        && has(u8::is_ascii_alphabetic)
-        && has(u8::is_ascii_digit);
-    fits.then_some(()).ok_or(Problem::Password)
+    move |text| {
+        let fits = (8..=128).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || symbol(byte))
+            && text.bytes().any(symbol)
+            && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+            && text.bytes().any(|byte| byte.is_ascii_digit());
+        fits.then_some(()).ok_or(Problem::Password)
+    }
 }
 
 /// A whole number from `min` to `max`.
@@ -136,12 +130,6 @@ pub fn price_in(currency: &Field<Currency>) -> impl Fn(&Amount) -> Check {
     move |amount| currency.map_or(Ok(()), |currency| amount.price(currency).map(drop))
 }
 
-/// Shorthand for a list of names in [`Problem::OneOf`].
-#[must_use]
-pub const fn names(allowed: &'static str) -> Cow<'static, str> {
-    Cow::Borrowed(allowed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,10 +156,10 @@ mod tests {
             ("Pässw0rd!", false),
             ("Passw0rd !", false),
         ] {
-            assert_eq!(password(&candidate.to_owned()).is_ok(), fits, "{candidate}");
+            assert_eq!(password()(&candidate.to_owned()).is_ok(), fits, "{candidate}");
         }
-        assert!(password(&format!("{}1!", "a".repeat(126))).is_ok());
-        assert!(password(&format!("{}1!", "a".repeat(127))).is_err());
+        assert!(password()(&format!("{}1!", "a".repeat(126))).is_ok());
+        assert!(password()(&format!("{}1!", "a".repeat(127))).is_err());
     }
 
     #[test]
