@@ -53,9 +53,10 @@ impl StripeGateway {
         &self,
         operation: Operation,
         outgoing: Outgoing<'_>,
+        deadline: Instant,
     ) -> Result<Reading<T>, GatewayError> {
         let started = Instant::now();
-        let result = self.send_and_read(operation, outgoing).await;
+        let result = self.send_and_read(operation, outgoing, deadline).await;
         let outcome = result.as_ref().map_or_else(outcome_name, |_| "ok");
         record(operation, outcome, started.elapsed());
         result
@@ -65,8 +66,9 @@ impl StripeGateway {
         &self,
         operation: Operation,
         outgoing: Outgoing<'_>,
+        deadline: Instant,
     ) -> Result<Reading<T>, GatewayError> {
-        let answer = self.transport.send(operation, outgoing).await?;
+        let answer = self.transport.send(operation, outgoing, deadline).await?;
         if !(200..300).contains(&answer.status) {
             return Err(refusal(operation, &answer, self.clock.now()));
         }
@@ -90,7 +92,7 @@ impl StripeGateway {
         operation: Operation,
         request: &ReadRequest,
     ) -> Result<T, GatewayError> {
-        Ok(self.call(operation, Outgoing::Read(request)).await?.value)
+        Ok(self.call(operation, Outgoing::Read(request), self.transport.deadline()).await?.value)
     }
 
     /// Sends a request that answers with an intent. A repeated answer tells how the intent stood when it was first
@@ -100,12 +102,13 @@ impl StripeGateway {
         operation: Operation,
         request: &FrozenRequest,
     ) -> Result<IntentReport, GatewayError> {
-        let Reading { value: intent, is_replayed } =
-            self.call::<Intent>(operation, Outgoing::Write(request)).await?;
-        if is_replayed {
-            return self.retrieve_intent(intent.id()).await;
+        let deadline = self.transport.deadline();
+        let mut reading = self.call::<Intent>(operation, Outgoing::Write(request), deadline).await?;
+        if reading.is_replayed {
+            let present = requests::retrieve_intent(reading.value.id());
+            reading = self.call(Operation::RetrieveIntent, Outgoing::Read(&present), deadline).await?;
         }
-        Ok(intent.report(self.clock.now()))
+        Ok(reading.value.report(self.clock.now()))
     }
 }
 
@@ -135,7 +138,9 @@ impl PaymentGateway for StripeGateway {
     }
 
     async fn send_refund(&self, request: &FrozenRequest) -> Result<RefundReport, GatewayError> {
-        let reading = self.call::<Refund>(Operation::CreateRefund, Outgoing::Write(request)).await?;
+        let deadline = self.transport.deadline();
+        let reading =
+            self.call::<Refund>(Operation::CreateRefund, Outgoing::Write(request), deadline).await?;
         Ok(reading.value.into())
     }
 

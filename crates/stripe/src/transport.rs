@@ -61,6 +61,8 @@ impl Transport {
             .default_headers(default_headers(&config)?)
             .user_agent(concat!("SpicyJump/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(config.timeout.min(CONNECT_TIMEOUT))
+            // A connection that died takes one attempt with it; over HTTP/2, every retry would share it.
+            .http1_only()
             // A redirect would repeat a POST elsewhere; Stripe sends none.
             .redirect(redirect::Policy::none());
         if let Some(tls) = config.tls {
@@ -76,6 +78,11 @@ impl Transport {
         })
     }
 
+    /// When a call that begins now has to end.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.total_timeout
+    }
+
     /// Sends until an answer settles the call, the retries are used up or the time is over.
     ///
     /// # Errors
@@ -84,8 +91,8 @@ impl Transport {
         &self,
         operation: Operation,
         outgoing: Outgoing<'_>,
+        deadline: Instant,
     ) -> Result<Answer, GatewayError> {
-        let deadline = Instant::now() + self.total_timeout;
         let mut retries = 0;
         loop {
             self.turn(operation, outgoing, deadline).await?;

@@ -1,6 +1,6 @@
 //! How a call travels: what is on the wire, when it is repeated, when it ends.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use spicyjump_domain::gateway::{GatewayError, IntentStatus, PaymentGateway};
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::{
     scripted::{INTENT, Reply, Scripted},
-    support::{config, gateway, intent_draft},
+    support::{FixedClock, config, gateway, intent_draft},
 };
 
 const GOOD: Reply = Reply::Answer(200, "", INTENT);
@@ -116,6 +116,17 @@ async fn the_total_time_is_bounded_whatever_happens() {
 }
 
 #[tokio::test]
+async fn asking_again_about_an_old_answer_is_within_the_same_bound() {
+    let old = Reply::Answer(200, "Idempotent-Replayed: true\r\n", INTENT);
+    let stripe = Scripted::start([old, Reply::Silence]).await;
+    let total_timeout = Duration::from_secs(1);
+    let config = StripeConfig { total_timeout, ..config(&stripe.base) };
+    let started = Instant::now();
+    assert_eq!(create(&gateway(config)).await, Err(UNAVAILABLE));
+    assert!(started.elapsed() < total_timeout + Duration::from_secs(1), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
 async fn nobody_there_is_unavailable() {
     let base = Scripted::start([GOOD]).await.base.clone();
     let config = StripeConfig { total_timeout: Duration::from_millis(700), ..config(&base) };
@@ -188,8 +199,7 @@ async fn a_queue_that_is_too_long_says_when_to_come_back() {
 
 #[test]
 fn a_configuration_that_cannot_work_is_refused() {
-    let base =
-        |base: &str| StripeGateway::new(config(base), std::sync::Arc::new(crate::support::FixedClock)).err();
+    let base = |base: &str| StripeGateway::new(config(base), Arc::new(FixedClock)).err();
     for wrong in [
         "",
         "api.stripe.com",
@@ -201,8 +211,18 @@ fn a_configuration_that_cannot_work_is_refused() {
     }
     for key in ["", " ", "sk_live\n"] {
         let config = StripeConfig { secret_key: key.into(), ..config("http://127.0.0.1:1") };
-        let error = StripeGateway::new(config, std::sync::Arc::new(crate::support::FixedClock)).err();
+        let error = StripeGateway::new(config, Arc::new(FixedClock)).err();
         assert!(matches!(error, Some(StripeSetupError::SecretKey)), "{key:?}");
     }
-    assert!(!format!("{:?}", config("http://127.0.0.1:1")).contains("sk_test"));
+}
+
+#[test]
+fn certificates_to_trust_can_be_handed_in_and_no_key_is_shown() {
+    let config = config("https://127.0.0.1:1");
+    let nobody = rustls::ClientConfig::builder()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    let config = StripeConfig { tls: Some(nobody), ..config };
+    assert!(!format!("{config:?}").contains("sk_test"));
+    assert!(StripeGateway::new(config, Arc::new(FixedClock)).is_ok());
 }
