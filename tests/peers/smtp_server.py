@@ -38,8 +38,8 @@ class Handler:
                 "subject": str(mail["subject"]),
                 "message_id": str(mail["message-id"]),
                 "defects": [str(defect) for part in mail.walk() for defect in part.defects],
-                "text": mail.get_body(("plain",)).get_content(),
-                "html": mail.get_body(("html",)).get_content(),
+                "text": mail.get_body(("plain",)).get_content().replace("\r\n", "\n"),
+                "html": mail.get_body(("html",)).get_content().replace("\r\n", "\n"),
             }
         )
         return "250 taken over"

@@ -88,6 +88,15 @@ impl S3ImageStore {
     }
 }
 
+/// `content-type` as people write it, `Content-Type`: a client may look for it by that name.
+fn as_written(header: &str) -> String {
+    let words = header.split('-').map(|word| {
+        let (first, rest) = word.split_at_checked(1).unwrap_or((word, ""));
+        first.to_ascii_uppercase() + rest
+    });
+    words.collect::<Vec<_>>().join("-")
+}
+
 #[async_trait]
 impl ImageStore for S3ImageStore {
     async fn presign(
@@ -109,7 +118,7 @@ impl ImageStore for S3ImageStore {
         let headers = signed.headers().filter(|(name, _)| !name.eq_ignore_ascii_case("content-length"));
         Ok(PresignedUpload {
             upload_url: signed.uri().to_owned(),
-            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            headers: headers.map(|(name, value)| (as_written(name), value.to_owned())).collect(),
         })
     }
 

@@ -89,6 +89,9 @@ fn mail_error(error: SessionError) -> MailError {
             MailError::Permanent(reason(&error))
         }
         SessionError::Mail(error) | SessionError::Setup(error) => MailError::Transient(reason(&error)),
+        SessionError::OutOfStep => {
+            MailError::Transient("the mail server's answers are out of step".to_owned())
+        }
         SessionError::NonAsciiAddress => {
             MailError::Permanent("the mail server takes no address with characters beyond ASCII".to_owned())
         }

@@ -38,6 +38,8 @@ pub(crate) enum SessionError {
     Setup(Error),
     /// The answer to `RCPT TO`, `DATA` or the message.
     Mail(Error),
+    /// An answer that does not belong to its command: the two sides have lost each other.
+    OutOfStep,
     /// The address is written in more than ASCII, and this server takes no such address (RFC 6531).
     NonAsciiAddress,
 }
@@ -73,6 +75,7 @@ impl Sessions {
         let outcome = exchange(&mut session, envelope, message).await;
         let in_step = match &outcome {
             Ok(()) | Err(SessionError::NonAsciiAddress) => true,
+            Err(SessionError::OutOfStep) => false,
             // A complete answer, so both sides know where they are; a 421 announces that the server hangs up.
             Err(SessionError::Setup(error) | SessionError::Mail(error)) => {
                 error.status().is_some_and(|code| u16::from(code) != 421)
@@ -144,7 +147,13 @@ async fn exchange(
     for recipient in envelope.to() {
         session.command(Rcpt::new(recipient.clone(), Vec::new())).await.map_err(SessionError::Mail)?;
     }
-    session.command(Data).await.map_err(SessionError::Mail)?;
-    session.message(message).await.map_err(SessionError::Mail)?;
+    // Any 2xx or 3xx is good to lettre. Were the answers to lag behind the commands, as after words slipped in
+    // before STARTTLS, the last one would be taken for a mail that nobody accepted.
+    if !session.command(Data).await.map_err(SessionError::Mail)?.has_code(354) {
+        return Err(SessionError::OutOfStep);
+    }
+    if !session.message(message).await.map_err(SessionError::Mail)?.has_code(250) {
+        return Err(SessionError::OutOfStep);
+    }
     Ok(())
 }
