@@ -25,5 +25,7 @@ pub mod payment;
 pub mod payments;
 pub mod placing;
 pub mod settlement;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod upkeep;
 pub mod webhooks;

@@ -338,7 +338,7 @@ mod tests {
         for from in OrderStatus::ALL {
             for transition in [Pay, Ship, Deliver, Cancel, Expire, Refund] {
                 if let Some((_, _, to)) = allowed.iter().find(|(a, t, _)| (*a, *t) == (from, transition)) {
-                    assert_eq!(from.after(transition), Ok(*to))
+                    assert_eq!(from.after(transition), Ok(*to));
                 } else {
                     assert_eq!(from.after(transition), Err(InvalidTransition { from, transition }));
                     refused += 1;
