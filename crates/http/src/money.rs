@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
-use spicyjump_domain::money::{Currency, Money};
+use spicyjump_domain::money::{Currency, Decimal, Money};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -13,6 +13,9 @@ use utoipa::{
 };
 
 use crate::{field::FieldType, problem::Problem};
+
+/// The most decimals that a [`Decimal`] has.
+const MAX_DECIMALS: u32 = 28;
 
 /// An amount going out: `15.00`, and `15000.00` for KRW 15000. The currency stands beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +71,18 @@ impl Amount {
     pub fn price(self, currency: Currency) -> Result<Money, Problem> {
         let money = self.money(currency)?;
         if money.is_price() { Ok(money) } else { Err(Problem::AmountTooLarge) }
+    }
+
+    /// The amount before a currency is known. One that no currency could hold stays one: what is too large is the
+    /// largest number, and what is too small has more decimals than any currency.
+    #[must_use]
+    pub fn decimal(self) -> Decimal {
+        let shift = self.exponent.unsigned_abs();
+        if self.exponent < 0 {
+            return Decimal { digits: self.digits, decimals: shift.min(MAX_DECIMALS) };
+        }
+        let digits = 10_i64.checked_pow(shift).and_then(|factor| self.digits.checked_mul(factor));
+        Decimal { digits: digits.unwrap_or(i64::MAX), decimals: 0 }
     }
 
     /// Reads a JSON number, or the same in a string, also with leading zeros there.
@@ -203,6 +218,21 @@ mod tests {
             ("{}", Currency::Usd, Problem::NotAmount),
         ] {
             assert_eq!(read(json, currency), Err(problem), "{json}");
+        }
+    }
+
+    #[test]
+    fn without_a_currency_it_is_the_same_amount() {
+        let decimal = |json: &str| {
+            let json: Box<RawValue> = serde_json::from_str(json).unwrap();
+            Amount::from_json(&json).unwrap().decimal()
+        };
+        assert_eq!(decimal("15.50"), Decimal { digits: 155, decimals: 1 });
+        assert_eq!(decimal("1.5e3"), Decimal { digits: 1500, decimals: 0 });
+        assert_eq!(decimal("0"), Decimal { digits: 0, decimals: 0 });
+        for never in ["1e400", "1e-400"] {
+            let prices = Currency::ALL.map(|currency| decimal(never).in_currency(currency));
+            assert!(prices.iter().all(|price| !price.is_ok_and(Money::is_price)), "{never}");
         }
     }
 
