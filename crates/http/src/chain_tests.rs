@@ -1,6 +1,10 @@
 //! Toy routes through all middlewares: what a client sees whatever happens inside.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -437,4 +441,75 @@ async fn operators_and_readers_find_their_pages() {
     let script = send(get("/docs/swagger-initializer.js")).await;
     assert!(String::from_utf8(script.body).unwrap().contains("/v1/openapi.json"));
     assert_eq!(send(get("/docs/nothing.js")).await.failure(), "not_found");
+}
+
+#[actix_web::test]
+async fn metrics_name_the_route_and_never_the_path() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let _collecting = metrics::set_default_local_recorder(&recorder);
+    let edge = edge(|_| {});
+    for uri in ["/v1/toys/1", "/v1/toys/2", "/v1/toys/abc", "/wp-login.php", "/v1/panics"] {
+        send_to(&edge, get(uri)).await;
+    }
+    send_to(&edge, get("/v1/toys/1").method(Method::from_bytes(b"BREW").unwrap())).await;
+    let text = recorder.handle().render();
+    for line in [
+        r#"http_requests_total{method="GET",route="/v1/toys/{id}",status="200"} 2"#,
+        r#"http_requests_total{method="GET",route="/v1/toys/{id}",status="404"} 1"#,
+        r#"http_requests_total{method="GET",route="unmatched",status="404"} 1"#,
+        r#"http_requests_total{method="GET",route="/v1/panics",status="500"} 1"#,
+        r#"http_requests_total{method="OTHER",route="/v1/toys/{id}",status="405"} 1"#,
+        "http_requests_in_flight 0",
+    ] {
+        assert!(text.contains(line), "{line} in\n{text}");
+    }
+    assert!(!text.contains("wp-login") && !text.contains("toys/1"), "{text}");
+}
+
+/// Collects what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[actix_web::test]
+async fn the_log_has_one_line_per_request_with_its_id_and_no_secrets() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .with_target(true)
+        .finish();
+    // With a single subscriber in the process, tracing lets any other thread decide that nothing is logged.
+    let _second = tracing::Dispatch::new(tracing_subscriber::fmt().with_writer(std::io::sink).finish());
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let id = "550e8400-e29b-41d4-a716-446655440000";
+    let edge = edge(|_| {});
+    let request = get("/v1/toys/7?token=planted")
+        .insert_header(("X-Request-ID", id))
+        .insert_header(("X-Client-Version", "1.2.3"))
+        .insert_header(("X-Device-Type", "mobile"))
+        .insert_header(bearer(&edge, 7, Role::Buyer));
+    let token = bearer(&edge, 7, Role::Buyer).1.replace("Bearer ", "");
+    send_to(&edge, request).await;
+    send_to(&edge, get("/v1/broken")).await;
+    send_to(&edge, get("/v1/panics")).await;
+
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let access = text.lines().find(|line| line.contains("GET /v1/toys/7 - 200 - ")).unwrap();
+    assert!(access.contains("spicyjump::http") && access.ends_with("ms"), "{access}");
+    assert!(access.contains(id) && access.contains("1.2.3") && access.contains("mobile"), "{access}");
+    assert!(!text.contains("planted") && !text.contains(&token[..20]), "{text}");
+    let causes = |needle: &str| text.lines().filter(|line| line.contains(needle)).count();
+    assert_eq!(causes("the database answered unexpectedly: column \"secret\" does not exist"), 1, "{text}");
+    assert_eq!(causes("panic: the inside of the program"), 1, "{text}");
 }

@@ -9,6 +9,7 @@ use crate::{
     client_address::TrustedProxies,
     health::Readiness,
     limits::{Limiter, RateLimits},
+    telemetry,
     tokens::AccessTokens,
 };
 
@@ -37,6 +38,25 @@ pub struct Edge {
     pub(crate) metrics: PrometheusHandle,
     pub(crate) limiter: Limiter,
     stopping: watch::Sender<bool>,
+    in_flight: watch::Sender<usize>,
+}
+
+/// A request that is being answered, from its first middleware to the last byte of its body.
+pub(crate) struct InFlight(Arc<Edge>);
+
+impl InFlight {
+    pub(crate) fn begin(edge: Arc<Edge>) -> Self {
+        edge.in_flight.send_modify(|count| *count += 1);
+        telemetry::begun();
+        Self(edge)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.send_modify(|count| *count -= 1);
+        telemetry::ended();
+    }
 }
 
 impl Edge {
@@ -50,13 +70,23 @@ impl Edge {
     ) -> Self {
         let limiter = Limiter::new(config.rate_limits);
         let (stopping, _) = watch::channel(false);
-        Self { config, tokens, readiness, metrics, limiter, stopping }
+        let (in_flight, _) = watch::channel(0);
+        Self { config, tokens, readiness, metrics, limiter, stopping, in_flight }
     }
 
     /// Resolves when the server is to stop: what would stream on for ever ends itself then.
     pub async fn stopped(&self) {
         // The sender lives in `self`, so waiting cannot fail.
         let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
+    }
+
+    /// Resolves when no request is being answered.
+    pub(crate) async fn drained(&self) {
+        let _ = self.in_flight.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    pub(crate) fn is_drained(&self) -> bool {
+        *self.in_flight.borrow() == 0
     }
 
     pub(crate) fn stop(&self) {

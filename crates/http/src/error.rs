@@ -138,6 +138,9 @@ impl std::fmt::Display for ApiError {
     }
 }
 
+/// The cause stays inside: [`ApiError::cause`] tells it to the log, and to nobody else.
+impl Error for ApiError {}
+
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         self.0.code.status()

@@ -22,7 +22,11 @@ use bytes::Bytes;
 use tracing::{Instrument, Span};
 
 use crate::{
-    answer::JSON_UTF8, context::RequestContext, current_user::Authentication, edge::Edge, error::ApiError,
+    answer::JSON_UTF8,
+    context::RequestContext,
+    current_user::Authentication,
+    edge::{Edge, InFlight},
+    error::ApiError,
     failure, https, telemetry,
 };
 
@@ -40,7 +44,7 @@ pub(crate) async fn exchange(
         // HEAD is GET without the body, for every route there is and will be.
         request.head_mut().method = Method::GET;
     }
-    let _in_flight = telemetry::InFlight::begin();
+    let in_flight = InFlight::begin(Data::clone(&edge).into_inner());
     match next.call(request).instrument(exchange.span.clone()).await {
         Ok(response) => {
             let (request, response) = response.into_parts();
@@ -48,6 +52,7 @@ pub(crate) async fn exchange(
             let carried = response.extensions().get::<ApiError>().cloned();
             let response = exchange.finish(response.map_into_boxed_body(), elapsed);
             exchange.record(response.status(), carried.as_ref(), elapsed);
+            let response = response.map_body(|_, body| BoxBody::new(Tracked { body, _in_flight: in_flight }));
             Ok(ServiceResponse::new(request, response))
         }
         // The request is gone with whatever broke; actix makes the answer out of the error, through this mapper.
@@ -130,6 +135,27 @@ impl Exchange {
 fn milliseconds(elapsed: Duration) -> String {
     let micros = elapsed.as_micros();
     format!("{}.{:02}ms", micros / 1000, micros % 1000 / 10)
+}
+
+/// A body that counts as work until it is sent.
+struct Tracked {
+    body: BoxBody,
+    _in_flight: InFlight,
+}
+
+impl MessageBody for Tracked {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(context)
+    }
 }
 
 /// A body that is announced but not sent.

@@ -38,6 +38,8 @@ mod route_table;
 pub mod rules;
 pub mod secret_tokens;
 pub mod server;
+#[cfg(test)]
+mod server_tests;
 pub mod telemetry;
 #[cfg(test)]
 pub(crate) mod testing;

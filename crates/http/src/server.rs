@@ -27,6 +27,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longer than the idle time of the usual load balancers (60 s), so that they close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const MAX_CONNECTIONS_PER_WORKER: usize = 10_000;
+/// Time for the last bytes to leave.
+const LINGER: Duration = Duration::from_secs(1);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Where the server listens and how it ends.
@@ -55,7 +57,7 @@ pub struct TlsFiles {
 pub struct BoundServer {
     edge: Data<Edge>,
     api: Server,
-    metrics: Option<Server>,
+    metrics: Option<(Server, SocketAddr)>,
     address: SocketAddr,
 }
 
@@ -94,17 +96,23 @@ impl BoundServer {
         self.address
     }
 
+    /// Where the metrics are, if they have an address of their own.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(_, address)| *address)
+    }
+
     /// Serves until `stop` resolves; then accepts nothing more, ends streams, and lets running requests finish
     /// within the grace.
     ///
     /// # Errors
     /// When the sockets fail.
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let (api_handle, metrics_handle) = (self.api.handle(), self.metrics.as_ref().map(Server::handle));
-        let edge = self.edge;
+        let (edge, metrics) = (self.edge, self.metrics.map(|(server, _)| server));
+        let (api_handle, metrics_handle) = (self.api.handle(), metrics.as_ref().map(Server::handle));
         let mut api = pin!(self.api);
         let mut metrics = pin!(async {
-            match self.metrics {
+            match metrics {
                 Some(server) => server.await,
                 None => std::future::pending().await,
             }
@@ -116,11 +124,25 @@ impl BoundServer {
             () = stop => {}
         }
         edge.stop();
-        let (outcome, ()) = tokio::join!(api, api_handle.stop(true));
+        let outcome = tokio::select! {
+            (outcome, ()) = async { tokio::join!(api, api_handle.stop(true)) } => outcome,
+            () = drained(&edge) => Ok(()),
+        };
         if let Some(handle) = metrics_handle {
             let (_, ()) = tokio::join!(metrics, handle.stop(false));
         }
         outcome
+    }
+}
+
+/// actix closes idle connections of HTTP/1.1, but would wait for idle ones of HTTP/2 until the grace is over.
+async fn drained(edge: &Edge) {
+    loop {
+        edge.drained().await;
+        tokio::time::sleep(LINGER).await;
+        if edge.is_drained() {
+            return;
+        }
     }
 }
 
@@ -132,11 +154,14 @@ async fn sweep(edge: &Edge) {
     }
 }
 
-fn metrics_server(address: SocketAddr, edge: &Data<Edge>) -> io::Result<Server> {
+fn metrics_server(address: SocketAddr, edge: &Data<Edge>) -> io::Result<(Server, SocketAddr)> {
+    let socket = TcpListener::bind(address)?;
+    let address = socket.local_addr()?;
     let handle = edge.metrics.clone();
     let server =
         HttpServer::new(move || App::new().app_data(Data::new(handle.clone())).service(health::metrics));
-    Ok(server.workers(1).client_request_timeout(HEAD_TIMEOUT).disable_signals().bind(address)?.run())
+    let server = server.workers(1).client_request_timeout(HEAD_TIMEOUT).disable_signals();
+    Ok((server.listen(socket)?.run(), address))
 }
 
 fn tls(files: &TlsFiles) -> io::Result<rustls::ServerConfig> {

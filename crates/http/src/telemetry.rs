@@ -28,20 +28,14 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
-/// Counts one request as being answered, for as long as it lives.
-pub(crate) struct InFlight;
-
-impl InFlight {
-    pub(crate) fn begin() -> Self {
-        gauge!(IN_FLIGHT).increment(1);
-        Self
-    }
+/// One request more is being answered.
+pub(crate) fn begun() {
+    gauge!(IN_FLIGHT).increment(1);
 }
 
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        gauge!(IN_FLIGHT).decrement(1);
-    }
+/// One request less is being answered.
+pub(crate) fn ended() {
+    gauge!(IN_FLIGHT).decrement(1);
 }
 
 /// Records an answered request. `pattern` is `None` where no route fits.
