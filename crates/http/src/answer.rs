@@ -69,6 +69,26 @@ impl Answer {
         Ok(Self { status, body: body.into(), headers: Vec::new() })
     }
 
+    /// 200 with a body of its own form: what a webhook's sender gets.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON: a defect.
+    pub fn plain(body: &impl Serialize) -> Result<Self, ApiError> {
+        let body = serde_json::to_vec(body)
+            .map_err(|error| ApiError::new(ErrorCode::InternalError).because(error))?;
+        Ok(Self { status: StatusCode::OK, body: body.into(), headers: Vec::new() })
+    }
+
+    /// 200 with a file of ours.
+    pub(crate) fn asset(content_type: &'static str, body: &'static str) -> Self {
+        let content_type = (header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        Self {
+            status: StatusCode::OK,
+            body: Bytes::from_static(body.as_bytes()),
+            headers: vec![content_type],
+        }
+    }
+
     /// A refusal as the client of this request gets it, settled.
     #[must_use]
     pub fn failure(error: &ApiError, context: &RequestContext) -> Self {

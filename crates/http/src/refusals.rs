@@ -1,0 +1,150 @@
+//! The one table from what the rules refuse to what a client reads: exhaustive, so that a new refusal does not compile
+//! until someone has chosen its code.
+
+use serde_json::json;
+use spicyjump_domain::{
+    gateway::DeclineReason,
+    orders::OrderError,
+    payments::PaymentError,
+    placing::{PlaceOrderError, Refusal, Shortage},
+    webhooks::WebhookFailure,
+};
+
+use crate::{
+    error::{ApiError, ErrorCode},
+    money::MajorUnits,
+    problem::Problem,
+};
+
+impl From<OrderError> for ApiError {
+    fn from(error: OrderError) -> Self {
+        match error {
+            OrderError::NotFound => ErrorCode::OrderNotFound.into(),
+            OrderError::Forbidden => ErrorCode::Forbidden.into(),
+            OrderError::InvalidState => ErrorCode::InvalidOrderState.into(),
+            OrderError::Store(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<PlaceOrderError> for ApiError {
+    fn from(error: PlaceOrderError) -> Self {
+        match error {
+            PlaceOrderError::Forbidden => ErrorCode::Forbidden.into(),
+            PlaceOrderError::Once(conflict) => conflict.into(),
+            PlaceOrderError::Store(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<&Refusal> for ApiError {
+    fn from(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::Unavailable(products) => {
+                Self::new(ErrorCode::ProductUnavailable).with_details(&json!({ "product_ids": products }))
+            }
+            Refusal::MixedCurrencies => ErrorCode::MixedCurrencies.into(),
+            Refusal::PriceChanged { product_id, price } => {
+                #[derive(serde::Serialize)]
+                struct Details {
+                    product_id: spicyjump_domain::ids::ProductId,
+                    price: MajorUnits,
+                }
+                let details = Details { product_id: *product_id, price: MajorUnits(*price) };
+                Self::new(ErrorCode::PriceChanged).with_details(&details)
+            }
+            Refusal::OutOfStock(short) => {
+                let item = |short: &Shortage| {
+                    json!({
+                        "product_id": short.product_id, "requested": short.requested, "available": short.available,
+                    })
+                };
+                let items: Vec<_> = short.iter().map(item).collect();
+                Self::new(ErrorCode::OutOfStock).with_details(&json!({ "items": items }))
+            }
+            Refusal::TotalOutOfRange => Self::field("items", Problem::AmountTooLarge),
+        }
+    }
+}
+
+impl From<DeclineReason> for ErrorCode {
+    fn from(reason: DeclineReason) -> Self {
+        match reason {
+            DeclineReason::CardDeclined => Self::CardDeclined,
+            DeclineReason::InsufficientFunds => Self::InsufficientFunds,
+            DeclineReason::ExpiredCard => Self::ExpiredCard,
+            DeclineReason::IncorrectCvc => Self::IncorrectCvc,
+        }
+    }
+}
+
+/// The provider's answer that names no better reason, as far as a log should have it.
+#[derive(Debug, thiserror::Error)]
+#[error("the payment provider refused the request: {0}")]
+struct ProviderSaid(String);
+
+impl From<PaymentError> for ApiError {
+    fn from(error: PaymentError) -> Self {
+        match error {
+            PaymentError::OrderNotFound => ErrorCode::OrderNotFound.into(),
+            PaymentError::PaymentNotFound => ErrorCode::PaymentNotFound.into(),
+            PaymentError::Forbidden => ErrorCode::Forbidden.into(),
+            PaymentError::InvalidState => ErrorCode::InvalidOrderState.into(),
+            PaymentError::AmountTooSmall => ErrorCode::AmountTooSmall.into(),
+            PaymentError::AmountTooLarge => ErrorCode::AmountTooLarge.into(),
+            PaymentError::RefundExceeds(left) => {
+                #[derive(serde::Serialize)]
+                struct Details {
+                    refundable: MajorUnits,
+                }
+                Self::new(ErrorCode::RefundExceedsPayment)
+                    .with_details(&Details { refundable: MajorUnits(left) })
+            }
+            PaymentError::RestockOfPart => Self::field("restock", Problem::NotAllowed),
+            PaymentError::BadAmount => Self::field("amount", Problem::Invalid),
+            PaymentError::Declined(decline, payment) => {
+                let details = json!({
+                    "decline_code": decline.decline_code,
+                    "payment_id": payment.id,
+                    "client_secret": payment.client_secret,
+                });
+                Self::new(decline.reason.into()).with_details(&details)
+            }
+            PaymentError::Unavailable(wait) => {
+                let error = Self::new(ErrorCode::PaymentProviderUnavailable);
+                match wait {
+                    Some(wait) => error.retry_after(wait),
+                    None => error,
+                }
+            }
+            PaymentError::Provider(code) => {
+                Self::new(ErrorCode::PaymentProviderError).because(ProviderSaid(code))
+            }
+            PaymentError::Store(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<WebhookFailure> for ApiError {
+    fn from(error: WebhookFailure) -> Self {
+        match error {
+            WebhookFailure::Invalid(spicyjump_domain::gateway::WebhookError::Signature) => {
+                ErrorCode::InvalidSignature.into()
+            }
+            WebhookFailure::Invalid(spicyjump_domain::gateway::WebhookError::Body) => {
+                ErrorCode::MalformedJson.into()
+            }
+            // Whatever failed on our side, the provider is to send it again (contract §5).
+            WebhookFailure::Store(spicyjump_domain::failure::StoreFailure::Unexpected(cause)) => {
+                Self::new(ErrorCode::DatabaseUnavailable).because(Recorded(cause))
+            }
+            WebhookFailure::Store(failure) => failure.into(),
+            WebhookFailure::UnknownEvent => ErrorCode::NotFound.into(),
+        }
+    }
+}
+
+/// Why an event could not be recorded.
+#[derive(Debug, thiserror::Error)]
+#[error("the event could not be recorded")]
+struct Recorded(#[source] Box<dyn std::error::Error + Send + Sync>);

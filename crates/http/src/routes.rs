@@ -1,0 +1,30 @@
+//! The business's routes. Each reads like its line in the contract: what comes in, one use case, what goes out.
+
+pub mod checkout;
+pub mod order_events;
+pub mod orders;
+pub mod payments;
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Registers every route.
+pub fn register(config: &mut ServiceConfig) {
+    config
+        .service(orders::place_order)
+        .service(orders::list_orders)
+        .service(orders::get_order)
+        .service(orders::cancel_order)
+        .service(orders::ship_order)
+        .service(orders::deliver_order)
+        .service(orders::list_seller_orders)
+        .service(order_events::order_events)
+        .service(payments::callback)
+        .service(payments::start_payment)
+        .service(payments::get_payment)
+        .service(payments::create_refund)
+        .service(payments::list_refunds)
+        .service(checkout::script)
+        .service(checkout::style)
+        .service(checkout::status)
+        .service(checkout::page);
+}
