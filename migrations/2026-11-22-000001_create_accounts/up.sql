@@ -26,11 +26,13 @@ CREATE TABLE refresh_tokens (
     spent_at   timestamptz
 );
 CREATE UNIQUE INDEX refresh_tokens_one_unspent ON refresh_tokens (family) WHERE spent_at IS NULL;
+CREATE INDEX refresh_tokens_family ON refresh_tokens (family);
 CREATE INDEX refresh_tokens_expiry ON refresh_tokens (expires_at);
 
 CREATE TABLE password_resets (
     hash       bytea PRIMARY KEY CHECK (octet_length(hash) = 32),
-    user_id    bigint      NOT NULL REFERENCES users,
+    -- Nobody's where the address was unknown: asking must cost the same.
+    user_id    bigint      REFERENCES users,
     expires_at timestamptz NOT NULL,
     used_at    timestamptz
 );

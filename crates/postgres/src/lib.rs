@@ -4,8 +4,13 @@
 //! JSON document. Knows nothing of HTTP or of the payment provider. Start reading at [`placement`] (how orders
 //! share a transaction) and `orders` (how every later change is written).
 
+mod accounts;
+mod catalogue;
+mod composed;
+mod idempotency;
 mod migrate;
 mod orders;
+mod outbox;
 pub mod placement;
 mod pool;
 mod presence;
@@ -13,7 +18,11 @@ mod rows;
 mod sql;
 mod tls;
 
+pub use accounts::PgAccounts;
+pub use catalogue::PgCatalogue;
+pub use idempotency::PgIdempotency;
 pub use orders::PgOrders;
+pub use outbox::PgOutbox;
 pub use placement::PgPlacement;
 pub use pool::{Database, DatabaseConfigError, PoolConfig, PoolStatus};
 pub use presence::Presence;

@@ -29,18 +29,25 @@ impl<'a> Sql<'a> {
         Pg: HasSqlType<ST>,
         V: ToSql<ST, Pg> + Send + Sync + 'a,
     {
-        self.binds.push(Box::new(Typed { value, sql_type: std::marker::PhantomData::<ST> }));
+        self.binds.push(Box::new(Typed::<ST, V>::new(value)));
         self
     }
 }
 
-trait Bind {
+pub(crate) trait Bind {
     fn push<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()>;
 }
 
-struct Typed<ST, V> {
+/// A value with its SQL type.
+pub(crate) struct Typed<ST, V> {
     value: V,
     sql_type: std::marker::PhantomData<ST>,
+}
+
+impl<ST, V> Typed<ST, V> {
+    pub(crate) fn new(value: V) -> Self {
+        Self { value, sql_type: std::marker::PhantomData }
+    }
 }
 
 impl<ST, V> Bind for Typed<ST, V>

@@ -1,0 +1,179 @@
+//! Products and categories.
+
+mod categories;
+mod list;
+mod product_row;
+
+use async_trait::async_trait;
+use diesel::{
+    QueryResult, QueryableByName,
+    sql_types::{BigInt, Bool, Nullable, Text, Timestamptz},
+};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use spicyjump_domain::{
+    catalogue::{
+        CatalogueStore, Category, CategoryDetails, CategoryError, ChangeStockError, Created, NewProduct,
+        Product, ProductAnswer, ProductChange, ProductFilter, ProductSort, SaveProductError,
+    },
+    failure::StoreFailure,
+    idempotency::{Once, Replayable},
+    ids::{CategoryId, ProductId, UserId},
+    paging::{Page, PageRequest},
+};
+use time::OffsetDateTime;
+
+use crate::{
+    idempotency::{begin, keep},
+    pool::{Database, failure, violated},
+    sql::sql,
+};
+use product_row::{ProductRow, bind_details};
+
+/// Keeps products and categories.
+#[derive(Clone)]
+pub struct PgCatalogue {
+    database: Database,
+}
+
+impl PgCatalogue {
+    /// Products and categories in `database`.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl CatalogueStore for PgCatalogue {
+    async fn product(&self, id: ProductId) -> Result<Option<Product>, StoreFailure> {
+        let query = sql(include_str!("sql/catalogue/product.sql")).bind::<BigInt, _>(id.get());
+        let mut conn = self.database.get().await?;
+        let rows: Vec<ProductRow> = query.load(&mut conn).await.map_err(failure)?;
+        rows.into_iter().next().map(Product::try_from).transpose().map_err(failure)
+    }
+
+    async fn products(
+        &self,
+        filter: &ProductFilter,
+        sort: ProductSort,
+        page: &PageRequest,
+    ) -> Result<Page<Product>, StoreFailure> {
+        let conn = self.database.get().await?;
+        list::products(&conn, filter, sort, page).await.map_err(failure)
+    }
+
+    async fn create(
+        &self,
+        product: &NewProduct,
+        now: OffsetDateTime,
+        once: Option<(&Once, ProductAnswer<'_>)>,
+    ) -> Result<Created, SaveProductError> {
+        let mut conn = self.database.get().await?;
+        let created = match once {
+            None => insert(&mut conn, product, now).await.map(|product| Ok(Replayable::Fresh(product))),
+            Some((once, answer)) => {
+                conn.transaction(async |conn| {
+                    match begin(conn, once).await? {
+                        Ok(None) => {}
+                        Ok(Some(earlier)) => return Ok(Ok(Replayable::Replayed(earlier))),
+                        Err(conflict) => return Ok(Err(conflict)),
+                    }
+                    let product = insert(conn, product, now).await?;
+                    keep(conn, once, &answer(&product)).await?;
+                    Ok(Ok(Replayable::Fresh(product)))
+                })
+                .await
+            }
+        };
+        created.map_err(save_error)
+    }
+
+    async fn save(&self, change: &ProductChange) -> Result<Product, SaveProductError> {
+        let query = sql(include_str!("sql/catalogue/save_product.sql"))
+            .bind::<BigInt, _>(change.id.get())
+            .bind::<BigInt, _>(change.decided_on);
+        let query = bind_details(query, &change.details)
+            .bind::<Nullable<BigInt>, _>(change.stock_quantity)
+            .bind::<BigInt, _>(change.by.get())
+            .bind::<Timestamptz, _>(change.at);
+        let mut conn = self.database.get().await?;
+        let rows: Vec<ProductRow> = query.load(&mut conn).await.map_err(save_error)?;
+        let row = rows.into_iter().next().ok_or(SaveProductError::Stale)?;
+        row.try_into().map_err(save_error)
+    }
+
+    async fn change_stock(
+        &self,
+        id: ProductId,
+        delta: i64,
+        reason: &str,
+        by: UserId,
+        now: OffsetDateTime,
+    ) -> Result<Product, ChangeStockError> {
+        #[derive(QueryableByName)]
+        struct Changed {
+            #[diesel(embed)]
+            product: ProductRow,
+            #[diesel(sql_type = Bool)]
+            done: bool,
+        }
+        let query = sql(include_str!("sql/catalogue/change_stock.sql"))
+            .bind::<BigInt, _>(id.get())
+            .bind::<BigInt, _>(delta)
+            .bind::<Text, _>(reason)
+            .bind::<BigInt, _>(by.get())
+            .bind::<Timestamptz, _>(now);
+        let mut conn = self.database.get().await?;
+        let rows: Vec<Changed> = query.load(&mut conn).await.map_err(failure)?;
+        let changed = rows.into_iter().next().ok_or(ChangeStockError::NotFound)?;
+        if !changed.done {
+            return Err(ChangeStockError::OutOfStock(changed.product.available));
+        }
+        Ok(changed.product.try_into().map_err(failure)?)
+    }
+
+    async fn categories(&self) -> Result<Vec<Category>, StoreFailure> {
+        categories::all(&self.database).await
+    }
+
+    async fn category(&self, id: CategoryId) -> Result<Option<Category>, StoreFailure> {
+        categories::find(&self.database, id).await
+    }
+
+    async fn create_category(&self, category: &CategoryDetails) -> Result<Category, CategoryError> {
+        categories::create(&self.database, category).await
+    }
+
+    async fn save_category(
+        &self,
+        id: CategoryId,
+        category: &CategoryDetails,
+    ) -> Result<Category, CategoryError> {
+        categories::save(&self.database, id, category).await
+    }
+
+    async fn remove_category(&self, id: CategoryId) -> Result<Category, CategoryError> {
+        categories::remove(&self.database, id).await
+    }
+}
+
+async fn insert(
+    conn: &mut AsyncPgConnection,
+    product: &NewProduct,
+    now: OffsetDateTime,
+) -> QueryResult<Product> {
+    let query =
+        sql(include_str!("sql/catalogue/create_product.sql")).bind::<BigInt, _>(product.seller_id.get());
+    let query = bind_details(query, &product.details)
+        .bind::<BigInt, _>(product.stock_quantity)
+        .bind::<Timestamptz, _>(now);
+    let row: ProductRow = query.get_result(conn).await?;
+    row.try_into()
+}
+
+fn save_error(error: diesel::result::Error) -> SaveProductError {
+    match violated(&error) {
+        Some("products_category_id_fkey") => SaveProductError::UnknownCategory,
+        _ => failure(error).into(),
+    }
+}

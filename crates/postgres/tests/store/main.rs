@@ -1,0 +1,9 @@
+//! The store ports on a real `PostgreSQL`.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers may fail like its assertions")]
+
+mod accounts;
+mod catalogue;
+mod idempotency;
+mod outbox;
+mod support;
