@@ -22,6 +22,7 @@ pub mod failure;
 pub mod field;
 mod guard;
 pub mod health;
+pub mod home;
 mod hs256;
 mod https;
 pub mod language;

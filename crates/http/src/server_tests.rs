@@ -1,10 +1,15 @@
 //! Over real sockets: what only a running server shows.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
 
 use actix_web::{HttpResponse, get, web::Data};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -18,7 +23,7 @@ use crate::{
     chain_tests::toys,
     edge::Edge,
     error::ApiError,
-    server::{ServerConfig, TlsFiles, bind},
+    server::{ApiServer, ServerConfig},
     testing::edge,
 };
 
@@ -55,7 +60,7 @@ struct Running {
     task: JoinHandle<std::io::Result<()>>,
 }
 
-fn start(tls: Option<TlsFiles>, grace: Duration) -> Running {
+fn start(tls: Option<rustls::ServerConfig>, grace: Duration) -> Running {
     let gate = Data::new(Gate::default());
     let routes = {
         let gate = gate.clone();
@@ -64,14 +69,19 @@ fn start(tls: Option<TlsFiles>, grace: Duration) -> Running {
             config.app_data(gate.clone()).service(gated).service(events);
         }
     };
-    let address = "127.0.0.1:0".parse().unwrap();
-    let config = ServerConfig { address, tls, metrics_address: None, shutdown_grace: grace };
+    let (listener, address) = socket();
+    let config = ServerConfig { listener, tls, metrics: None, shutdown_grace: grace };
     let edge = edge(|config| config.request_timeout = Duration::from_millis(500));
-    let server = bind(&config, &edge, routes).unwrap();
-    let address = server.address();
+    let server = ApiServer::start(config, edge, routes).unwrap();
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(server.run(async move { _ = stopped.await }));
     Running { address, gate, stop, task }
+}
+
+fn socket() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
 }
 
 impl Running {
@@ -145,11 +155,10 @@ async fn a_head_that_dribbles_in_is_cut_off() {
 
 #[tokio::test]
 async fn metrics_can_have_an_address_of_their_own() {
-    let address = "127.0.0.1:0".parse().unwrap();
-    let grace = PATIENCE;
-    let config = ServerConfig { address, tls: None, metrics_address: Some(address), shutdown_grace: grace };
-    let server = bind(&config, &edge(|config| config.serve_metrics = false), toys).unwrap();
-    let (api, metrics) = (server.address(), server.metrics_address().unwrap());
+    let ((listener, api), (metrics_listener, metrics)) = (socket(), socket());
+    let config =
+        ServerConfig { listener, tls: None, metrics: Some(metrics_listener), shutdown_grace: PATIENCE };
+    let server = ApiServer::start(config, edge(|config| config.serve_metrics = false), toys).unwrap();
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(server.run(async move { _ = stopped.await }));
     let status = async |address: SocketAddr, path: &str| {
@@ -190,8 +199,8 @@ fn client(authority: Option<&[u8]>) -> reqwest::Client {
     root.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate).build().unwrap()
 }
 
-/// A certificate for `localhost` by an authority of its own, whose certificate is returned.
-fn certificate(directory: &Path) -> (TlsFiles, String) {
+/// TLS for `localhost` by an authority of its own, whose certificate is returned.
+fn tls() -> (rustls::ServerConfig, String) {
     let key = || rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::new(vec![]).unwrap();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -199,17 +208,21 @@ fn certificate(directory: &Path) -> (TlsFiles, String) {
     let leaf_key = key();
     let leaf = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     let leaf = leaf.signed_by(&leaf_key, &authority).unwrap();
-    let files = TlsFiles { certificates: directory.join("chain.pem"), key: directory.join("key.pem") };
-    std::fs::write(&files.certificates, leaf.pem()).unwrap();
-    std::fs::write(&files.key, leaf_key.serialize_pem()).unwrap();
-    (files, authority.pem())
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(leaf_key.serialize_der()));
+    let config =
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.der().clone()], key)
+            .unwrap();
+    (config, authority.pem())
 }
 
 #[tokio::test]
 async fn speaks_https_with_http_2_itself() {
-    let directory = tempfile::tempdir().unwrap();
-    let (files, authority) = certificate(directory.path());
-    let server = start(Some(files), PATIENCE);
+    let (config, authority) = tls();
+    let server = start(Some(config), PATIENCE);
     let url = format!("https://localhost:{}/v1/toys/7", server.address.port());
     let client = client(Some(authority.as_bytes()));
     let reply = client.get(&url).send().await.unwrap();
@@ -217,14 +230,4 @@ async fn speaks_https_with_http_2_itself() {
     let head = client.head(&url).send().await.unwrap();
     assert_eq!((head.status().as_u16(), head.headers()["content-length"].to_str().unwrap()), (200, "59"));
     server.stop().await;
-}
-
-#[tokio::test]
-async fn unusable_tls_files_are_an_error_at_once() {
-    let directory = tempfile::tempdir().unwrap();
-    let (mut files, _) = certificate(directory.path());
-    files.key = files.certificates.clone();
-    let address = "127.0.0.1:0".parse().unwrap();
-    let config = ServerConfig { address, tls: Some(files), metrics_address: None, shutdown_grace: PATIENCE };
-    assert!(bind(&config, &edge(|_| {}), |_: &mut ServiceConfig| {}).is_err());
 }
