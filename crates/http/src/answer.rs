@@ -19,6 +19,9 @@ use crate::{
     failure::Failure,
 };
 
+/// The media type of bodies, both ways.
+pub const JSON_MEDIA_TYPE: &str = "application/json";
+
 /// The content type of every JSON answer.
 pub const JSON_UTF8: &str = "application/json; charset=UTF-8";
 

@@ -15,6 +15,7 @@ use utoipa::OpenApi;
 use utoipa_actix_web::{AppExt, service_config::ServiceConfig};
 
 use crate::{
+    common_responses,
     cors::cors,
     edge::Edge,
     exchange::exchange,
@@ -39,7 +40,7 @@ pub fn app(
         InitError = (),
     >,
 > {
-    let (app, api) = App::new()
+    let (app, mut api) = App::new()
         .into_utoipa_app()
         .openapi(Api::openapi())
         .configure(routes)
@@ -50,6 +51,7 @@ pub fn app(
             }
         })
         .split_for_parts();
+    common_responses::add(&mut api);
     let json = api.to_json().unwrap_or_default().into();
     app.app_data(Data::new(edge.metrics.clone()))
         .app_data(Data::new(RouteTable::new(&api)))

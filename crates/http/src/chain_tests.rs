@@ -35,7 +35,7 @@ use crate::{
     client_address::TrustedProxies,
     current_user::{CurrentUser, MaybeUser},
     edge::{Edge, EdgeConfig},
-    error::ApiError,
+    error::{ApiError, ErrorCode},
     field::Field,
     limits::RateLimits,
     money::MajorUnits,
@@ -54,7 +54,7 @@ struct ToyBody {
     count: Field<u32>,
 }
 
-#[utoipa::path(responses((status = 200)))]
+#[utoipa::path(params(("id" = i64, Path)), responses((status = 200, description = "It.")))]
 #[get("/v1/toys/{id}")]
 async fn get_toy(request: HttpRequest, id: PathId<ProductId>, user: MaybeUser) -> Result<Answer, ApiError> {
     let price = MajorUnits(Money::new(1500, Currency::Usd).unwrap());
@@ -62,38 +62,38 @@ async fn get_toy(request: HttpRequest, id: PathId<ProductId>, user: MaybeUser) -
     Ok(ok(json_of(&[("id", &id.0), ("price", &price), ("owner", &owner)]))?.revalidated(&request))
 }
 
-#[utoipa::path(request_body = ToyBody, responses((status = 201)))]
+#[utoipa::path(request_body = ToyBody, security(("bearer" = [])), responses((status = 201, description = "Made.")))]
 #[post("/v1/toys")]
 async fn post_toy(_user: CurrentUser, body: Valid<ToyBody>) -> Result<Answer, ApiError> {
     let ToyBody { name, count } = body.into_inner();
     created(json!({ "toy": { "name": name.required("name")?, "count": count.required("count")? } }))
 }
 
-#[utoipa::path(post, path = "/v1/auth/login", responses((status = 200)))]
+#[utoipa::path(post, path = "/v1/auth/login", responses((status = 200, description = "It.")))]
 #[post("/v1/auth/login")]
 async fn login() -> Result<Answer, ApiError> {
     ok(json!({}))
 }
 
-#[utoipa::path(responses((status = 200)))]
+#[utoipa::path(responses((status = 200, description = "It.")))]
 #[get("/v1/broken")]
 async fn broken() -> Result<Answer, ApiError> {
     Err(StoreFailure::Unexpected("column \"secret\" does not exist".into()).into())
 }
 
-#[utoipa::path(responses((status = 200)))]
+#[utoipa::path(responses((status = 200, description = "It.")))]
 #[get("/v1/panics")]
 async fn panics() -> Result<Answer, ApiError> {
     panic!("the inside of the program")
 }
 
-#[utoipa::path(responses((status = 200)))]
+#[utoipa::path(responses((status = 200, description = "It.")))]
 #[get("/v1/slow")]
 async fn slow() -> Result<Answer, ApiError> {
     std::future::pending().await
 }
 
-#[utoipa::path(responses((status = 200)))]
+#[utoipa::path(responses((status = 200, description = "It.")))]
 #[get("/v1/foreign")]
 async fn foreign() -> HttpResponse {
     HttpResponse::BadRequest().body("<html>a library's own page</html>")
@@ -431,6 +431,13 @@ async fn operators_and_readers_find_their_pages() {
         assert!(api["paths"][path].is_object(), "{path}");
     }
     assert!(api["components"]["schemas"]["Failure"].is_object());
+    assert_eq!(
+        api["components"]["schemas"]["ErrorCode"]["enum"].as_array().unwrap().len(),
+        ErrorCode::ALL.len()
+    );
+    let statuses: Vec<&String> =
+        api["paths"]["/v1/toys"]["post"]["responses"].as_object().unwrap().keys().collect();
+    assert_eq!(statuses, ["201", "400", "401", "413", "414", "415", "422", "429", "500", "503"]);
     assert_eq!(api["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
 
     assert_eq!(send(get("/docs")).await.header("location"), "/docs/");

@@ -1,6 +1,10 @@
 //! The table of error codes (contract §9): what a program reads, and the HTTP status that goes with it.
 
 use actix_web::http::StatusCode;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
+};
 
 macro_rules! error_codes {
     ($($status:ident { $($code:ident $text:literal)+ })+) => {
@@ -105,6 +109,19 @@ error_codes! {
         Timeout "timeout"
     }
 }
+
+impl PartialSchema for ErrorCode {
+    fn schema() -> RefOr<Schema> {
+        let codes = Self::ALL.iter().map(|code| code.code());
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(codes))
+            .description(Some("What went wrong, for programs. It never changes with the language."))
+            .into()
+    }
+}
+
+impl ToSchema for ErrorCode {}
 
 impl ErrorCode {
     /// The code for a refusal that a library made on its own, of which only the status is known.

@@ -30,6 +30,7 @@ pub struct Failure {
     /// A sentence for people, in Korean or English by `Accept-Language`.
     message: String,
     /// The stable code for programs.
+    #[schema(value_type = ErrorCode)]
     error: &'static str,
     /// The request's id, as in `X-Request-ID` and in the server's log.
     #[schema(format = Uuid)]

@@ -10,6 +10,7 @@ pub mod body;
 #[cfg(test)]
 mod chain_tests;
 pub mod client_address;
+mod common_responses;
 pub mod conditional;
 pub mod context;
 mod cors;

@@ -20,6 +20,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::{
     answer::JSON_UTF8,
+    error_code::ErrorCode,
     failure::Failure,
     money::{Amount, MajorUnits},
     paging::Pagination,
@@ -37,7 +38,7 @@ use crate::{
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     servers((url = "/", description = "This server")),
-    components(schemas(Failure, Pagination, MajorUnits, Amount, Timestamp)),
+    components(schemas(ErrorCode, Failure, Pagination, MajorUnits, Amount, Timestamp)),
     modifiers(&Bearer),
     tags(
         (name = "auth", description = "Accounts and sessions"),

@@ -9,9 +9,12 @@ use actix_web::{
     },
     web::Data,
 };
-use utoipa::openapi::{OpenApi, PathItem};
+use utoipa::openapi::OpenApi;
 
-use crate::error::{ApiError, ErrorCode};
+use crate::{
+    common_responses::methods,
+    error::{ApiError, ErrorCode},
+};
 
 /// The paths of the API with their methods.
 pub(crate) struct RouteTable(Vec<(ResourceDef, Vec<Method>)>);
@@ -19,7 +22,7 @@ pub(crate) struct RouteTable(Vec<(ResourceDef, Vec<Method>)>);
 impl RouteTable {
     pub(crate) fn new(api: &OpenApi) -> Self {
         let rows = api.paths.paths.iter();
-        Self(rows.map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item))).collect())
+        Self(rows.map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item).collect())).collect())
     }
 
     fn allowed(&self, path: &str) -> Vec<&str> {
@@ -31,17 +34,6 @@ impl RouteTable {
         methods.dedup();
         methods
     }
-}
-
-fn methods(item: &PathItem) -> Vec<Method> {
-    let present = [
-        (Method::GET, item.get.is_some()),
-        (Method::HEAD, item.get.is_some()),
-        (Method::POST, item.post.is_some()),
-        (Method::PUT, item.put.is_some()),
-        (Method::DELETE, item.delete.is_some()),
-    ];
-    present.into_iter().filter_map(|(method, present)| present.then_some(method)).collect()
 }
 
 /// Where no route fits: 405 with `Allow` if the path has other methods, else 404.
