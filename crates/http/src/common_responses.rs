@@ -73,11 +73,21 @@ const COMMON: [Common; 9] = [
     },
 ];
 
-/// Adds the common answers to every operation below `/v1/` that does not describe them itself.
+/// Adds the common answers to every operation below `/v1/` that does not describe them itself, and the description
+/// that the standard demands of every answer where a route saw nothing to add to its schema.
 pub(crate) fn add(api: &mut OpenApi) {
     let components = api.components.get_or_insert_default();
     for common in &COMMON {
         components.responses.insert(common.name.to_owned(), RefOr::T(failure(common.description)));
+    }
+    for operation in api.paths.paths.values_mut().flat_map(operations) {
+        for response in operation.responses.responses.values_mut() {
+            if let RefOr::T(response) = response
+                && response.description.is_empty()
+            {
+                "Done.".clone_into(&mut response.description);
+            }
+        }
     }
     let items = api.paths.paths.iter_mut().filter(|(path, _)| path.starts_with("/v1/"));
     for operation in items.flat_map(|(_, item)| operations(item)) {
