@@ -19,6 +19,22 @@ use crate::{
 /// The largest JSON or webhook body, in bytes (contract §1).
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
+/// What the rules of a body need to know that is not in the body.
+pub trait RuleContext: Sized + 'static {
+    /// Finds it in what the application holds.
+    ///
+    /// # Errors
+    /// When the application does not hold it: a defect.
+    fn of(request: &HttpRequest) -> Result<Self, ApiError>;
+}
+
+/// Most rules need nothing.
+impl RuleContext for () {
+    fn of(_: &HttpRequest) -> Result<Self, ApiError> {
+        Ok(())
+    }
+}
+
 /// A JSON body whose fields have passed the rules of `T`.
 #[derive(Clone, Debug)]
 pub struct Valid<T> {
@@ -48,18 +64,19 @@ impl<T> std::ops::Deref for Valid<T> {
 
 impl<T> FromRequest for Valid<T>
 where
-    T: DeserializeOwned + Validate<Context = ()> + 'static,
+    T: DeserializeOwned + Validate<Context: RuleContext> + 'static,
 {
     type Error = ApiError;
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let acceptable = expect_json(request.headers()).and_then(|()| expect_size(request.headers()));
+        let context = T::Context::of(request);
         let payload = payload.take();
         Box::pin(async move {
             acceptable?;
             let raw = collect(payload).await?;
-            let body = parse(&raw)?;
+            let body = parse(&raw, &context?)?;
             Ok(Self { body, raw })
         })
     }
@@ -117,7 +134,7 @@ async fn collect(mut payload: Payload) -> Result<Bytes, ApiError> {
 }
 
 /// Reads and checks a body: 400 where it is no JSON, 422 with all wrong fields where it is not what `T` asks for.
-fn parse<T: DeserializeOwned + Validate<Context = ()>>(raw: &[u8]) -> Result<T, ApiError> {
+fn parse<T: DeserializeOwned + Validate>(raw: &[u8], context: &T::Context) -> Result<T, ApiError> {
     let malformed = |_| ApiError::new(ErrorCode::MalformedJson);
     let json: &RawValue = serde_json::from_slice(raw).map_err(malformed)?;
     if !json.get().starts_with('{') {
@@ -125,7 +142,7 @@ fn parse<T: DeserializeOwned + Validate<Context = ()>>(raw: &[u8]) -> Result<T, 
     }
     // Fields take any JSON, so what is left to fail is a field that comes twice.
     let body: T = serde_json::from_str(json.get()).map_err(malformed)?;
-    match body.validate() {
+    match body.validate_with(context) {
         Ok(()) => Ok(body),
         Err(report) => Err(ApiError::validation(FieldErrors::from(&report))),
     }
@@ -189,7 +206,7 @@ mod tests {
     }"#;
 
     fn errors(json: &str) -> Vec<(String, Problem)> {
-        let error = parse::<ExampleBody>(json.as_bytes()).map(|_| ()).unwrap_err();
+        let error = parse::<ExampleBody>(json.as_bytes(), &()).map(|_| ()).unwrap_err();
         assert_eq!(error.code(), ErrorCode::ValidationFailed);
         let flat = error
             .errors()
@@ -200,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_good_body_becomes_domain_values() {
-        let body: ExampleBody = parse(GOOD.as_bytes()).unwrap();
+        let body: ExampleBody = parse(GOOD.as_bytes(), &()).unwrap();
         assert_eq!(body.name.required("name").unwrap(), "김치");
         assert_eq!(body.note.into_change(), Some(None));
         let items = body.items.required("items").unwrap();
@@ -244,11 +261,11 @@ mod tests {
     fn tells_broken_json_from_json_that_is_no_object() {
         let deep = format!(r#"{{"name": {}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
         for broken in ["", "{", "{\"name\": }", "{} {}", "{\"name\": 1, \"name\": 2}", "nul", "{'a': 1}"] {
-            let error = parse::<ExampleBody>(broken.as_bytes()).map(|_| ()).unwrap_err();
+            let error = parse::<ExampleBody>(broken.as_bytes(), &()).map(|_| ()).unwrap_err();
             assert_eq!(error.code(), ErrorCode::MalformedJson, "{broken:?}");
         }
-        assert!(parse::<ExampleBody>(b"{\"name\": \"\xff\"}").is_err());
-        assert!(parse::<ExampleBody>(deep.as_bytes()).is_err());
+        assert!(parse::<ExampleBody>(b"{\"name\": \"\xff\"}", &()).is_err());
+        assert!(parse::<ExampleBody>(deep.as_bytes(), &()).is_err());
         for no_object in ["null", "[]", "[1]", "5", "\"{}\""] {
             assert_eq!(errors(no_object), [("body".to_owned(), Problem::NotObject)], "{no_object}");
         }

@@ -16,6 +16,7 @@ pub mod context;
 mod cors;
 pub mod current_user;
 pub mod edge;
+pub mod ended_sessions;
 pub mod error;
 pub mod error_code;
 mod exchange;

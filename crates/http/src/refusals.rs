@@ -3,6 +3,7 @@
 
 use serde_json::json;
 use spicyjump_domain::{
+    accounts::AccountError,
     gateway::DeclineReason,
     orders::OrderError,
     payments::PaymentError,
@@ -15,6 +16,20 @@ use crate::{
     money::MajorUnits,
     problem::Problem,
 };
+
+impl From<AccountError> for ApiError {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::EmailTaken => ErrorCode::EmailTaken.into(),
+            AccountError::InvalidCredentials => ErrorCode::InvalidCredentials.into(),
+            AccountError::InvalidToken => ErrorCode::InvalidToken.into(),
+            // Not 401: the session is good, and a client would take that for its end.
+            AccountError::WrongCurrentPassword => Self::field("current_password", Problem::Incorrect),
+            AccountError::Busy(busy) => busy.into(),
+            AccountError::Store(failure) => failure.into(),
+        }
+    }
+}
 
 impl From<OrderError> for ApiError {
     fn from(error: OrderError) -> Self {

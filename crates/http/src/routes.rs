@@ -1,5 +1,6 @@
 //! The business's routes. Each reads like its line in the contract: what comes in, one use case, what goes out.
 
+pub mod accounts;
 pub mod checkout;
 pub mod order_events;
 pub mod orders;
@@ -10,6 +11,14 @@ use utoipa_actix_web::service_config::ServiceConfig;
 /// Registers every route.
 pub fn register(config: &mut ServiceConfig) {
     config
+        .service(accounts::register)
+        .service(accounts::login)
+        .service(accounts::refresh)
+        .service(accounts::logout)
+        .service(accounts::get_me)
+        .service(accounts::change_me)
+        .service(accounts::forgot_password)
+        .service(accounts::reset_password)
         .service(orders::place_order)
         .service(orders::list_orders)
         .service(orders::get_order)

@@ -13,8 +13,8 @@ use crate::{field::Field, money::Amount, problem::Problem};
 pub type Check = Result<(), Problem>;
 
 /// Must be there, and must pass.
-pub fn required<T>(rule: impl Fn(&T) -> Check) -> impl FnOnce(&Field<T>, &()) -> garde::Result {
-    move |field, ()| {
+pub fn required<T, C>(rule: impl Fn(&T) -> Check) -> impl FnOnce(&Field<T>, &C) -> garde::Result {
+    move |field, _| {
         let outcome = match field {
             Field::Missing => Err(Problem::Required),
             Field::Null => Err(Problem::NotNullable),
@@ -26,18 +26,18 @@ pub fn required<T>(rule: impl Fn(&T) -> Check) -> impl FnOnce(&Field<T>, &()) ->
 }
 
 /// May be missing, but not `null`.
-pub fn optional<T>(rule: impl Fn(&T) -> Check) -> impl FnOnce(&Field<T>, &()) -> garde::Result {
-    move |field, ()| match field {
+pub fn optional<T, C>(rule: impl Fn(&T) -> Check) -> impl FnOnce(&Field<T>, &C) -> garde::Result {
+    move |field, context| match field {
         Field::Missing => Ok(()),
-        present => required(rule)(present, &()),
+        present => required(rule)(present, context),
     }
 }
 
 /// May be missing or `null`.
-pub fn nullable<T>(rule: impl Fn(&T) -> Check) -> impl FnOnce(&Field<T>, &()) -> garde::Result {
-    move |field, ()| match field {
+pub fn nullable<T, C>(rule: impl Fn(&T) -> Check) -> impl FnOnce(&Field<T>, &C) -> garde::Result {
+    move |field, context| match field {
         Field::Null => Ok(()),
-        other => optional(rule)(other, &()),
+        other => optional(rule)(other, context),
     }
 }
 
@@ -54,6 +54,11 @@ pub fn text(min: usize, max: usize) -> impl Fn(&String) -> Check {
         _ if text.contains('\0') => Err(Problem::NullCharacter),
         _ => Ok(()),
     }
+}
+
+/// As [`text`], not counting white space around it, which is to be trimmed: a name of spaces is none.
+pub fn trimmed(min: usize, max: usize) -> impl Fn(&String) -> Check {
+    move |given| text(min, max)(&given.trim().to_owned())
 }
 
 /// An e-mail address as HTML's `<input type=email>` understands it, at most 254 characters (RFC 5321).
@@ -140,6 +145,12 @@ mod tests {
         assert_eq!(text(2, 3)(&"한".to_owned()), Err(Problem::TooShort { min: 2 }));
         assert_eq!(text(2, 3)(&"한국어로".to_owned()), Err(Problem::TooLong { max: 3 }));
         assert_eq!(text(0, 3)(&"a\0".to_owned()), Err(Problem::NullCharacter));
+    }
+
+    #[test]
+    fn a_name_of_spaces_is_none() {
+        assert_eq!(trimmed(1, 3)(&" \u{3000}\n".to_owned()), Err(Problem::TooShort { min: 1 }));
+        assert!(trimmed(1, 3)(&"  한국어  ".to_owned()).is_ok());
     }
 
     #[test]

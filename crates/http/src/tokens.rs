@@ -10,10 +10,11 @@ use spicyjump_domain::{
     clock::Clock,
     ids::UserId,
 };
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::{
+    ended_sessions::EndedSessions,
     error::{ApiError, ErrorCode},
     hs256,
 };
@@ -53,6 +54,7 @@ pub struct AccessTokens {
     validation: Validation,
     lifetime: Duration,
     clock: Arc<dyn Clock>,
+    ended: EndedSessions,
 }
 
 impl AccessTokens {
@@ -69,7 +71,7 @@ impl AccessTokens {
         validation.validate_exp = false;
         validation.validate_nbf = false;
         let (signing, verifying) = (EncodingKey::from_secret(secret), DecodingKey::from_secret(secret));
-        Self { signing, verifying, validation, lifetime, clock }
+        Self { signing, verifying, validation, lifetime, clock, ended: EndedSessions::default() }
     }
 
     /// How long a token is good.
@@ -99,6 +101,16 @@ impl AccessTokens {
             .map_err(|error| ApiError::new(ErrorCode::InternalError).because(error))
     }
 
+    /// Refuses the tokens of a session that is over, for as long as one can be good.
+    pub fn end(&self, family: Uuid, ended_at: OffsetDateTime) {
+        self.ended.insert(family, ended_at, self.clock.now() - self.lifetime);
+    }
+
+    /// What time it is for tokens.
+    pub(crate) fn now(&self) -> OffsetDateTime {
+        self.clock.now()
+    }
+
     /// The subject of a token.
     ///
     /// # Errors
@@ -115,6 +127,9 @@ impl AccessTokens {
         if claims.exp <= now {
             return Err(ErrorCode::TokenExpired);
         }
+        if self.ended.contains(claims.sid) {
+            return Err(ErrorCode::InvalidToken);
+        }
         Ok(Session { actor: Actor { id, role: claims.role }, family: claims.sid })
     }
 }
@@ -123,7 +138,6 @@ impl AccessTokens {
 mod tests {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     use serde_json::{Value, json};
-    use time::OffsetDateTime;
 
     use super::*;
     use crate::testing::FixedClock;
@@ -157,6 +171,16 @@ mod tests {
         let token = tokens(SECRET, NOW).issue(session()).unwrap();
         assert_eq!(tokens(SECRET, NOW).verify(&token), Ok(session()));
         assert_eq!(tokens(SECRET, NOW + 899).verify(&token), Ok(session()));
+    }
+
+    #[test]
+    fn a_token_of_a_session_that_is_over_is_invalid() {
+        let tokens = tokens(SECRET, NOW);
+        let token = tokens.issue(session()).unwrap();
+        tokens.end(Uuid::from_u128(8), tokens.now());
+        assert_eq!(tokens.verify(&token), Ok(session()));
+        tokens.end(session().family, tokens.now());
+        assert_eq!(tokens.verify(&token), Err(ErrorCode::InvalidToken));
     }
 
     #[test]
