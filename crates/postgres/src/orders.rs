@@ -190,7 +190,7 @@ impl OrderStore for PgOrders {
         limit: u32,
     ) -> Result<Vec<OrderId>, StoreFailure> {
         let text = "SELECT order_id AS id FROM payments \
-                    WHERE state NOT IN ('succeeded', 'canceled', 'mismatch') AND checked_at <= $1 AND order_id > $2 \
+                    WHERE state NOT IN ('succeeded', 'canceled', 'mismatch') AND checked_at < $1 AND order_id > $2 \
                     ORDER BY order_id LIMIT $3";
         let query = sql(text)
             .bind::<Timestamptz, _>(before)

@@ -88,15 +88,18 @@ async fn lane(database: Database, jobs: Arc<Mutex<mpsc::Receiver<Job>>>) {
             let mut keys = std::collections::BTreeSet::new();
             let key = |job: &Job| job.once.as_ref().map(|(once, _)| once.key.clone());
             let (now, later) = batch.drain(..).partition(|job| key(job).is_none_or(|key| keys.insert(key)));
-            run(&database, now).await;
+            // A task of its own: a panic costs its batch, not the lane.
+            if let Err(error) = tokio::spawn(run(database.clone(), now)).await {
+                tracing::error!(error = error.to_string(), "a batch of orders was lost");
+            }
             batch = later;
         }
     }
 }
 
 /// Places a batch, or, where one of it makes the whole fail, each of it alone.
-async fn run(database: &Database, batch: Vec<Job>) {
-    match place(database, &batch).await {
+async fn run(database: Database, batch: Vec<Job>) {
+    match place(&database, &batch).await {
         Ok(outcomes) => {
             for (job, outcome) in batch.into_iter().zip(outcomes) {
                 let _ = job.reply.send(Ok(outcome)); // Whoever went away has an order all the same.
@@ -111,7 +114,8 @@ async fn run(database: &Database, batch: Vec<Job>) {
             );
             for job in batch {
                 let alone = std::slice::from_ref(&job);
-                let outcome = place(database, alone).await.map(|mut outcomes| outcomes.remove(0));
+                let outcome = place(&database, alone).await;
+                let outcome = outcome.and_then(|mut outcomes| outcomes.pop().ok_or_else(nothing_decided));
                 let _ = job.reply.send(outcome);
             }
         }
@@ -123,6 +127,11 @@ async fn run(database: &Database, batch: Vec<Job>) {
             }
         }
     }
+}
+
+/// A defect: every order of a batch is decided.
+fn nothing_decided() -> StoreFailure {
+    StoreFailure::Unexpected("an order was not decided".into())
 }
 
 /// The same failure for one more caller.
@@ -311,6 +320,9 @@ async fn ids_and_buyers(
                 FROM unnest($1) WITH ORDINALITY AS wanted (user_id, place) JOIN users u ON u.id = wanted.user_id \
                 ORDER BY wanted.place";
     let rows: Vec<Row> = sql(text).bind::<Array<BigInt>, _>(buyers).load(conn).await?;
+    if rows.len() != requests.len() {
+        return Err(diesel::result::Error::NotFound.into()); // A buyer is gone: found out which, each alone.
+    }
     let ids = rows.iter().filter_map(|row| OrderId::new(row.order_id)).collect();
     let buyers = rows.into_iter().filter_map(|row| {
         let locale = Locale::from_code(&row.locale).unwrap_or_default();
@@ -333,11 +345,12 @@ impl Writes {
             self.placed.push(placed);
             order
         });
-        if let Some((Once { key, .. }, answer)) = once
-            && let Some(Answer { status, body }) = answer(&outcome)
-        {
+        if let Some((Once { key, .. }, answer)) = once {
+            // An answer that is not kept leaves its key free.
+            let (status, body) =
+                answer(&outcome).map(|answer| (answer.status, hex::encode(answer.body))).unzip();
             self.answers.push(json!({
-                "user_id": key.user, "path": key.path, "key": key.key, "status": status, "body": hex::encode(body),
+                "user_id": key.user, "path": key.path, "key": key.key, "status": status, "body": body,
             }));
         }
         outcome

@@ -5,5 +5,6 @@
 mod accounts;
 mod catalogue;
 mod idempotency;
+mod orders;
 mod outbox;
 mod support;
