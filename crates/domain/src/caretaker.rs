@@ -23,15 +23,6 @@ pub const LEASE: Duration = Duration::seconds(120);
 /// Steps taken for one order before others get their turn.
 const MAX_STEPS: usize = 8;
 
-/// What a round came to.
-#[derive(Debug, Default)]
-pub struct Round {
-    /// Orders that were due.
-    pub due: usize,
-    /// Orders that were put off, and why.
-    pub failed: Vec<(OrderId, PaymentError)>,
-}
-
 /// The use case.
 #[derive(Clone)]
 pub struct Caretaker {
@@ -42,21 +33,26 @@ pub struct Caretaker {
 }
 
 impl Caretaker {
-    /// Takes up to `limit` due orders and does what is to be done about each.
+    /// Takes up to `limit` due orders, to be [attended](Self::attend) to within [`LEASE`].
     ///
     /// # Errors
-    /// When the due orders cannot be read; failures of single orders are in the round.
-    pub async fn round(&self, limit: u32) -> Result<Round, StoreFailure> {
+    /// When they cannot be read.
+    pub async fn due(&self, limit: u32) -> Result<Vec<OrderId>, StoreFailure> {
         let now = self.payments.desk.clock.now();
-        let due = self.payments.desk.store.lease_due(now, now + LEASE, limit).await?;
-        let mut round = Round { due: due.len(), failed: vec![] };
-        for id in due {
-            if let Err(error) = self.tend(id).await {
-                self.put_off(id).await?;
-                round.failed.push((id, error));
-            }
+        self.payments.desk.store.lease_due(now, now + LEASE, limit).await
+    }
+
+    /// Does what is to be done about an order, or puts it off: one that fails holds up no other. Orders may be attended
+    /// to side by side.
+    ///
+    /// # Errors
+    /// What it was put off for, to be reported.
+    pub async fn attend(&self, id: OrderId) -> Result<(), PaymentError> {
+        let outcome = self.tend(id).await;
+        if outcome.is_err() {
+            self.put_off(id).await?;
         }
-        Ok(round)
+        outcome
     }
 
     /// Does what is to be done about one order now.
@@ -80,7 +76,10 @@ impl Caretaker {
     }
 
     /// Leaves an order alone for a while. One that cannot even be read stays leased, which is as good.
-    async fn put_off(&self, id: OrderId) -> Result<(), StoreFailure> {
+    ///
+    /// # Errors
+    /// When the store fails; the order stays leased then, too.
+    pub async fn put_off(&self, id: OrderId) -> Result<(), StoreFailure> {
         let desk = &self.payments.desk;
         let Ok(Some(book)) = desk.store.load(BookOf::Order(id)).await else { return Ok(()) };
         desk.store.postpone(id, book.order.version, desk.clock.now() + self.retry_after).await

@@ -173,8 +173,9 @@ impl Payments {
         if !actor.owns(book.order.buyer_id) {
             return Err(PaymentError::OrderNotFound);
         }
-        let (mut payment, created) = self.open(order_id).await?;
+        let (mut payment, mut created) = self.open(order_id).await?;
         if payment.state == PaymentState::Creating {
+            created = true; // Also one whose first request was cut short: nobody has seen it yet.
             payment = self.create_intent(&payment).await?;
         }
         if let Some(payment_method) = payment_method {
@@ -227,7 +228,8 @@ impl Payments {
         let Some(request) = &payment.create_request else { return Err(PaymentError::InvalidState) };
         let report = if self.is_fresh(request) {
             match self.gateway.send_intent(request).await {
-                Err(error @ (GatewayError::AmountTooSmall | GatewayError::AmountTooLarge)) => {
+                // Refused without effect: there is no intent. But a reused key means that there is one.
+                Err(error) if is_refusal(&error) => {
                     self.give_up(payment).await?;
                     return Err(error.into());
                 }
@@ -495,6 +497,15 @@ impl Payments {
 
     fn is_fresh(&self, request: &FrozenRequest) -> bool {
         self.desk.clock.now() - request.frozen_at < RESEND_LIMIT
+    }
+}
+
+/// Whether the provider refused to make an intent, so that there is none.
+fn is_refusal(error: &GatewayError) -> bool {
+    match error {
+        GatewayError::AmountTooSmall | GatewayError::AmountTooLarge => true,
+        GatewayError::Rejected { code } => code != "idempotency_error",
+        _ => false,
     }
 }
 

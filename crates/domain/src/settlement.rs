@@ -5,7 +5,7 @@
 //! books, then [`Draft::finish`] derives what follows from them (orphaned money goes back, statuses, history). All
 //! rules are monotone: a captured payment never becomes unpaid because of a late event (known-failures.md, 10).
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::{
     gateway::{
@@ -26,6 +26,10 @@ use crate::{
 
 /// Automatic refunds of one payment that may fail before a person has to look.
 pub const MAX_FAILED_REFUNDS: usize = 5;
+
+/// How long after a failed automatic refund the next one is sent; longer after each. The provider repeats a refusal
+/// such as `balance_insufficient` under the same key, so each is a refund of its own.
+pub const REFUND_RETRY: Duration = Duration::hours(1);
 
 /// Unused ids for what a decision may add.
 #[derive(Clone, Copy, Debug)]
@@ -613,7 +617,9 @@ impl Draft {
         if used {
             return; // One refund per write; upkeep comes back for more.
         }
-        if let Some((payment_id, amount)) = orphan(&self.book) {
+        if let Some(Orphan { payment_id, amount, due_at }) = orphan(&self.book)
+            && due_at <= self.now
+        {
             let reason = match self.book.order.status {
                 OrderStatus::Cancelled => "order_cancelled",
                 OrderStatus::Expired => "order_expired",
@@ -681,23 +687,37 @@ fn unnamed_of(refund: &Refund, payment_id: PaymentId) -> bool {
         && refund.is_live()
 }
 
-/// A payment whose money no order owns, and how much of it is not on its way back yet. Flagged payments wait for a
-/// person, disputed ones for the bank, and one whose refunds keep failing for a person too.
+/// Money that no order owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Orphan {
+    /// By which payment it came.
+    pub payment_id: PaymentId,
+    /// What is not on its way back yet.
+    pub amount: Money,
+    /// When it is to be sent: at once, or some time after a refund of it failed.
+    pub due_at: OffsetDateTime,
+}
+
+/// The first payment whose money no order owns and is not on its way back yet. Flagged payments wait for a person,
+/// disputed ones for the bank, and one whose refunds keep failing for a person too.
 #[must_use]
-pub fn orphan(book: &OrderBook) -> Option<(PaymentId, Money)> {
+pub fn orphan(book: &OrderBook) -> Option<Orphan> {
     book.payments.iter().find_map(|payment| {
-        let failed =
-            |r: &&Refund| r.payment_id == payment.id && r.origin == RefundOrigin::Automatic && !r.is_live();
-        let stuck = book.refunds.iter().filter(failed).count() >= MAX_FAILED_REFUNDS;
-        if payment.state != PaymentState::Succeeded
-            || book.owns(payment)
-            || book.is_disputed(payment.id)
-            || stuck
-        {
+        if payment.state != PaymentState::Succeeded || book.owns(payment) || book.is_disputed(payment.id) {
             return None;
         }
+        let failed =
+            |r: &&Refund| r.payment_id == payment.id && r.origin == RefundOrigin::Automatic && !r.is_live();
+        let failed: Vec<_> = book.refunds.iter().filter(failed).collect();
+        let due_at = match (failed.last(), failed.len()) {
+            (Some(_), MAX_FAILED_REFUNDS..) => return None,
+            (Some(last), 1) => last.created_at + REFUND_RETRY,
+            (Some(last), 2) => last.created_at + REFUND_RETRY * 4,
+            (Some(last), _) => last.created_at + REFUND_RETRY * 16,
+            (None, _) => book.order.updated_at,
+        };
         let amount = Money::new(book.refundable_minor(payment), payment.captured.currency()).ok()?;
-        (!amount.is_zero()).then_some((payment.id, amount))
+        (!amount.is_zero()).then_some(Orphan { payment_id: payment.id, amount, due_at })
     })
 }
 

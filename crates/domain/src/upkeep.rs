@@ -90,8 +90,8 @@ fn agenda(book: &OrderBook, policy: &Policy) -> Vec<(OffsetDateTime, Step)> {
             (false, _) => agenda.push((refund.created_at, Step::SendRefund(refund.id))),
         }
     }
-    if orphan(book).is_some() {
-        agenda.push((book.order.updated_at, Step::ReturnOrphan));
+    if let Some(orphan) = orphan(book) {
+        agenda.push((orphan.due_at, Step::ReturnOrphan));
     }
     for payment in book.payments.iter().filter(|payment| payment.state.is_open()) {
         agenda.push(payment_step(book, payment, policy));
