@@ -58,7 +58,6 @@ impl Answer {
     }
 
     /// `data` of an answer that must have this status.
-    #[must_use]
     pub fn data(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text());
         let body = self.json();

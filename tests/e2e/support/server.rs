@@ -112,7 +112,8 @@ impl Drop for Server {
 
 /// Where it says that it listens.
 fn base_url(log: &str) -> Option<String> {
-    let (_, rest) = log.split_once("http://127.0.0.1:")?;
+    let (_, rest) = log.split_once("listening on ")?;
+    let rest = rest.trim_start_matches("http://").strip_prefix("127.0.0.1:")?;
     let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
     // Not the half of a line that is still being written.
     (rest.len() > port.len()).then(|| format!("http://127.0.0.1:{port}"))
