@@ -309,6 +309,12 @@ pub trait CatalogueStore: Send + Sync {
     /// The product, whatever its status.
     async fn product(&self, id: ProductId) -> Result<Option<Product>, StoreFailure>;
 
+    /// The product for people to look at: as this process last changed it, or as it stood at most a second ago. Never
+    /// to be decided upon.
+    async fn product_on_display(&self, id: ProductId) -> Result<Option<Arc<Product>>, StoreFailure> {
+        Ok(self.product(id).await?.map(Arc::new))
+    }
+
     /// A page of products in a constant number of queries.
     async fn products(
         &self,
@@ -400,8 +406,8 @@ impl Catalogue {
     ///
     /// # Errors
     /// [`CatalogueError::NotFound`] also for one that they may not see.
-    pub async fn read(&self, viewer: Option<Actor>, id: ProductId) -> Result<Product, CatalogueError> {
-        let product = self.store.product(id).await?;
+    pub async fn read(&self, viewer: Option<Actor>, id: ProductId) -> Result<Arc<Product>, CatalogueError> {
+        let product = self.store.product_on_display(id).await?;
         product.filter(|product| product.is_visible_to(viewer)).ok_or(CatalogueError::NotFound)
     }
 

@@ -4,6 +4,8 @@ mod categories;
 mod list;
 mod product_row;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use diesel::{
     QueryResult, QueryableByName,
@@ -52,6 +54,19 @@ impl CatalogueStore for PgCatalogue {
         rows.into_iter().next().map(Product::try_from).transpose().map_err(failure)
     }
 
+    async fn product_on_display(&self, id: ProductId) -> Result<Option<Arc<Product>>, StoreFailure> {
+        let cache = self.database.products();
+        if let Some(product) = cache.get(id) {
+            return Ok(Some(product));
+        }
+        let reading = cache.before_read(id);
+        let product = self.product(id).await?.map(Arc::new);
+        if let Some(product) = &product {
+            cache.keep(product, &reading);
+        }
+        Ok(product)
+    }
+
     async fn products(
         &self,
         filter: &ProductFilter,
@@ -97,8 +112,9 @@ impl CatalogueStore for PgCatalogue {
             .bind::<BigInt, _>(change.by.get())
             .bind::<Timestamptz, _>(change.at);
         let mut conn = self.database.get().await?;
-        let rows: Vec<ProductRow> = query.load(&mut conn).await.map_err(save_error)?;
-        let row = rows.into_iter().next().ok_or(SaveProductError::Stale)?;
+        let saved: QueryResult<Vec<ProductRow>> = query.load(&mut conn).await;
+        self.database.products().changed([change.id]);
+        let row = saved.map_err(save_error)?.into_iter().next().ok_or(SaveProductError::Stale)?;
         row.try_into().map_err(save_error)
     }
 
@@ -124,8 +140,9 @@ impl CatalogueStore for PgCatalogue {
             .bind::<BigInt, _>(by.get())
             .bind::<Timestamptz, _>(now);
         let mut conn = self.database.get().await?;
-        let rows: Vec<Changed> = query.load(&mut conn).await.map_err(failure)?;
-        let changed = rows.into_iter().next().ok_or(ChangeStockError::NotFound)?;
+        let changed: QueryResult<Vec<Changed>> = query.load(&mut conn).await;
+        self.database.products().changed([id]);
+        let changed = changed.map_err(failure)?.into_iter().next().ok_or(ChangeStockError::NotFound)?;
         if !changed.done {
             return Err(ChangeStockError::OutOfStock(changed.product.available));
         }

@@ -5,6 +5,7 @@
 //! share a transaction) and `orders` (how every later change is written).
 
 mod accounts;
+mod audit;
 mod catalogue;
 mod composed;
 mod idempotency;
@@ -14,11 +15,13 @@ mod outbox;
 pub mod placement;
 mod pool;
 mod presence;
+mod product_cache;
 mod rows;
 mod sql;
 mod tls;
 
 pub use accounts::PgAccounts;
+pub use audit::PgAudit;
 pub use catalogue::PgCatalogue;
 pub use idempotency::PgIdempotency;
 pub use orders::PgOrders;

@@ -110,6 +110,7 @@ impl OrderStore for PgOrders {
         let doc = document(change).map_err(unexpected)?;
         let mut conn = self.database.get().await?;
         let saved = sql(include_str!("sql/save_order.sql")).bind::<Jsonb, _>(doc).get_result(&mut conn).await;
+        self.database.products().changed(change.effects.stock.iter().map(|movement| movement.product_id));
         match saved {
             Ok(Document { doc }) if doc["saved"] == Value::Bool(true) => Ok(()),
             Ok(_) => Err(SaveOrderError::Stale),

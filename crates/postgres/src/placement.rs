@@ -165,6 +165,7 @@ impl From<diesel::result::Error> for Stop {
 async fn place(database: &Database, batch: &[Job]) -> Result<Vec<Decided>, StoreFailure> {
     let mut conn = database.get().await?;
     let placed = conn.transaction(async |conn| place_in(conn, batch).await).await;
+    database.products().changed(batch.iter().flat_map(|job| job.request.cart.product_ids()));
     placed.map_err(|stop| match stop {
         Stop::Database(error) => failure(error),
         Stop::Store(failure) => failure,

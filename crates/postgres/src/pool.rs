@@ -16,7 +16,10 @@ use spicyjump_domain::failure::StoreFailure;
 use tokio_postgres::{Config, config::SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::tls;
+use crate::{
+    product_cache::{self, ProductCache},
+    tls,
+};
 
 /// How connections are kept (contract §8, "Pool").
 #[derive(Clone, Debug)]
@@ -51,6 +54,7 @@ pub(crate) type Connection = Object<Manager>;
 pub struct Database {
     pool: deadpool::managed::Pool<Manager>,
     connector: Arc<Connector>,
+    products: Arc<ProductCache>,
 }
 
 /// The settings are no database address, or roots to trust cannot be read.
@@ -170,7 +174,9 @@ impl Database {
             .build()
             .map_err(|error| DatabaseConfigError::Pool(error.to_string()))?;
         tokio::spawn(trim(pool.clone(), config.size));
-        Ok(Self { pool, connector })
+        let database = Self { pool, connector, products: Arc::new(ProductCache::new()) };
+        tokio::spawn(product_cache::renew(database.downgrade()));
+        Ok(database)
     }
 
     /// A connection from the pool.
@@ -179,6 +185,21 @@ impl Database {
             PoolError::Timeout(TimeoutType::Wait) => StoreFailure::Overloaded,
             other => StoreFailure::Unavailable(Box::new(other)),
         })
+    }
+
+    /// Products in memory. Whoever changes some says so here.
+    pub(crate) fn products(&self) -> &ProductCache {
+        &self.products
+    }
+
+    /// A handle that does not keep the connections open.
+    fn downgrade(&self) -> impl Fn() -> Option<Self> + Send + use<> {
+        let (pool, connector) = (self.pool.weak(), Arc::clone(&self.connector));
+        let products = Arc::downgrade(&self.products);
+        move || {
+            let (pool, products) = (pool.upgrade()?, products.upgrade()?);
+            Some(Self { pool, connector: Arc::clone(&connector), products })
+        }
     }
 
     /// Makes connections of its own, outside the pool.
