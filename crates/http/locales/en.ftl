@@ -1,5 +1,5 @@
 # What each error code means (contract §9).
-malformed_json = The request body is not valid JSON.
+malformed_json = The request body is not well-formed.
 invalid_signature = The signature is missing or not valid.
 unauthenticated = Please sign in.
 invalid_token = The token is not valid.
@@ -64,9 +64,9 @@ rule_out_of_range = must be a whole number from { $min } to { $max }
 rule_null_character = must not contain null characters
 rule_email = must be an e-mail address
 rule_password = must have 8 to 128 letters, digits or any of @$!%*#?&, with at least one of each
-rule_url = must be an https address
-rule_url_below = must be an https address below { $base }
+rule_url_below = must be an address below { $base }
 rule_amount_decimals = must have at most { $decimals } decimals in { $currency }
+rule_amount_inexact = has more decimals than the currency
 rule_amount_negative = must not be negative
 rule_amount_too_large = is too large
 rule_currency_needed = needs a currency beside it

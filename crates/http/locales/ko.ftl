@@ -1,5 +1,5 @@
 # 오류 코드별 안내 문구 (계약 §9).
-malformed_json = 요청 본문이 올바른 JSON 형식이 아닙니다.
+malformed_json = 요청 본문의 형식이 올바르지 않습니다.
 invalid_signature = 서명이 없거나 올바르지 않습니다.
 unauthenticated = 로그인이 필요합니다.
 invalid_token = 토큰이 유효하지 않습니다.
@@ -64,9 +64,9 @@ rule_out_of_range = { $min } 이상 { $max } 이하의 정수여야 합니다
 rule_null_character = 널 문자는 사용할 수 없습니다
 rule_email = 올바른 이메일 주소가 아닙니다
 rule_password = 영문, 숫자, 특수문자(@$!%*#?&)를 각각 하나 이상 포함해 8자 이상 128자 이하로 입력해 주세요
-rule_url = https 주소여야 합니다
-rule_url_below = { $base } 아래의 https 주소여야 합니다
+rule_url_below = { $base } 아래의 주소여야 합니다
 rule_amount_decimals = { $currency } 금액은 소수점 아래 { $decimals }자리까지만 쓸 수 있습니다
+rule_amount_inexact = 통화가 허용하는 소수점 자릿수를 넘었습니다
 rule_amount_negative = 음수는 사용할 수 없습니다
 rule_amount_too_large = 금액이 너무 큽니다
 rule_currency_needed = 통화(currency)를 함께 지정해야 합니다

@@ -98,3 +98,42 @@ impl FromRequest for MaybeUser {
         })
     }
 }
+
+/// The signed-in user, who may sell; others are 403 before their request is read any further.
+#[derive(Clone, Copy, Debug)]
+pub struct Seller(Actor);
+
+/// The signed-in user is an administrator; others are 403 before their request is read any further.
+#[derive(Clone, Copy, Debug)]
+pub struct Administrator;
+
+fn permitted(request: &HttpRequest, may: impl FnOnce(Actor) -> bool) -> Result<Actor, ApiError> {
+    let user = CurrentUser::extract(request).into_inner()?;
+    if may(*user) { Ok(*user) } else { Err(ErrorCode::Forbidden.into()) }
+}
+
+impl FromRequest for Seller {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(permitted(request, Actor::may_sell).map(Self))
+    }
+}
+
+impl std::ops::Deref for Seller {
+    type Target = Actor;
+
+    fn deref(&self) -> &Actor {
+        &self.0
+    }
+}
+
+impl FromRequest for Administrator {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(permitted(request, Actor::is_admin).map(|_| Self))
+    }
+}

@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod app;
 pub mod body;
+pub mod cdn_base;
 #[cfg(test)]
 mod chain_tests;
 pub mod client_address;

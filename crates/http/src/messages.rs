@@ -99,9 +99,9 @@ mod tests {
             P::NullCharacter,
             P::Email,
             P::Password,
-            P::Url,
             P::UrlBelow { base: "https://cdn.example".into() },
             P::AmountDecimals { currency: "KRW".into(), decimals: 0 },
+            P::AmountInexact,
             P::AmountNegative,
             P::AmountTooLarge,
             P::CurrencyNeeded,
@@ -137,9 +137,9 @@ mod tests {
                 | P::NullCharacter
                 | P::Email
                 | P::Password
-                | P::Url
                 | P::UrlBelow { .. }
                 | P::AmountDecimals { .. }
+                | P::AmountInexact
                 | P::AmountNegative
                 | P::AmountTooLarge
                 | P::CurrencyNeeded

@@ -4,7 +4,10 @@
 use serde_json::json;
 use spicyjump_domain::{
     accounts::AccountError,
+    catalogue::{CatalogueError, CategoryError, PatchError},
     gateway::DeclineReason,
+    images::ImageStoreError,
+    money::MoneyError,
     orders::OrderError,
     payments::PaymentError,
     placing::{PlaceOrderError, Refusal, Shortage},
@@ -27,6 +30,49 @@ impl From<AccountError> for ApiError {
             AccountError::WrongCurrentPassword => Self::field("current_password", Problem::Incorrect),
             AccountError::Busy(busy) => busy.into(),
             AccountError::Store(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<CatalogueError> for ApiError {
+    fn from(error: CatalogueError) -> Self {
+        match error {
+            CatalogueError::NotFound => ErrorCode::ProductNotFound.into(),
+            CatalogueError::Forbidden => ErrorCode::Forbidden.into(),
+            CatalogueError::VersionConflict => ErrorCode::VersionConflict.into(),
+            CatalogueError::UnknownCategory => Self::field("category_id", Problem::Unknown),
+            CatalogueError::Patch(PatchError::CurrencyWithoutPrice) => {
+                Self::field("price", Problem::NeededWith { field: "currency".into() })
+            }
+            CatalogueError::Patch(PatchError::Price(error)) => {
+                let problem = match error {
+                    MoneyError::Inexact => Problem::AmountInexact,
+                    MoneyError::OutOfRange => Problem::AmountTooLarge,
+                    MoneyError::MixedCurrencies => Problem::Invalid,
+                };
+                Self::field("price", problem)
+            }
+            CatalogueError::OutOfStock(_) => ErrorCode::OutOfStock.into(),
+            CatalogueError::Store(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<CategoryError> for ApiError {
+    fn from(error: CategoryError) -> Self {
+        match error {
+            CategoryError::NotFound => ErrorCode::CategoryNotFound.into(),
+            CategoryError::BadParent => Self::field("parent_id", Problem::Invalid),
+            CategoryError::InUse => ErrorCode::CategoryInUse.into(),
+            CategoryError::Store(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ImageStoreError> for ApiError {
+    fn from(error: ImageStoreError) -> Self {
+        match error {
+            ImageStoreError::Unavailable(_) => Self::new(ErrorCode::StorageUnavailable).because(error),
         }
     }
 }

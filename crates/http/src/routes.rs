@@ -1,10 +1,13 @@
 //! The business's routes. Each reads like its line in the contract: what comes in, one use case, what goes out.
 
 pub mod accounts;
+pub mod categories;
 pub mod checkout;
 pub mod order_events;
 pub mod orders;
 pub mod payments;
+pub mod products;
+pub mod uploads;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -19,6 +22,20 @@ pub fn register(config: &mut ServiceConfig) {
         .service(accounts::change_me)
         .service(accounts::forgot_password)
         .service(accounts::reset_password)
+        .service(products::list_products)
+        .service(products::get_product)
+        .service(products::create_product)
+        .service(products::change_product)
+        .service(products::archive_product)
+        .service(products::change_stock)
+        .service(products::list_seller_products)
+        .service(categories::list_categories)
+        .service(categories::get_category)
+        .service(categories::create_category)
+        .service(categories::change_category)
+        .service(categories::remove_category)
+        .service(uploads::presign)
+        .service(uploads::upload)
         .service(orders::place_order)
         .service(orders::list_orders)
         .service(orders::get_order)

@@ -229,8 +229,6 @@ async fn notice_ended(sessions: &SessionWatch) {
     responses(
         (status = 201, body = Success<SignedInView>, description = "Registered; a welcome mail is on its way."),
         (status = 409, body = Failure, description = "`email_taken`"),
-        (status = 422, body = Failure, description = "`validation_failed`"),
-        (status = 503, body = Failure, description = "`overloaded`: too many passwords wait to be hashed."),
     ),
 )]
 #[post("/v1/auth/register")]
@@ -262,9 +260,7 @@ pub(crate) async fn register(
             status = 401, body = Failure,
             description = "`invalid_credentials`: the same for an unknown address and a wrong password.",
         ),
-        (status = 422, body = Failure, description = "`validation_failed`"),
         (status = 429, body = Failure, description = "`rate_limited`: five a minute from one address."),
-        (status = 503, body = Failure, description = "`overloaded`: too many passwords wait to be hashed."),
     ),
 )]
 #[post("/v1/auth/login")]
@@ -285,7 +281,6 @@ pub(crate) async fn login(
     responses(
         (status = 200, body = Success<SignedInView>),
         (status = 401, body = Failure, description = "`invalid_token`: unknown, run out, spent or ended."),
-        (status = 422, body = Failure, description = "`validation_failed`"),
     ),
 )]
 #[post("/v1/auth/refresh")]
@@ -305,7 +300,6 @@ pub(crate) async fn refresh(
     request_body = RefreshTokenBody,
     responses(
         (status = 200, body = Success<Nothing>, description = "The session is over, if there was one."),
-        (status = 422, body = Failure, description = "`validation_failed`"),
     ),
 )]
 #[post("/v1/auth/logout")]
@@ -325,7 +319,6 @@ pub(crate) async fn logout(
     security(("bearer" = [])),
     responses(
         (status = 200, body = Success<OneUser>),
-        (status = 401, body = Failure, description = "`unauthenticated`, `invalid_token`, `token_expired`"),
     ),
 )]
 #[get("/v1/auth/me")]
@@ -340,12 +333,10 @@ pub(crate) async fn get_me(user: CurrentUser, accounts: Data<Accounts>) -> Resul
     request_body = MeBody,
     responses(
         (status = 200, body = Success<OneUser>),
-        (status = 401, body = Failure, description = "`unauthenticated`, `invalid_token`, `token_expired`"),
         (
             status = 422, body = Failure,
             description = "`validation_failed`, also for a `current_password` that is missing or wrong.",
         ),
-        (status = 503, body = Failure, description = "`overloaded`: too many passwords wait to be hashed."),
     ),
 )]
 #[put("/v1/auth/me")]
@@ -373,7 +364,6 @@ pub(crate) async fn change_me(
     request_body = ForgotBody,
     responses(
         (status = 200, body = Success<Nothing>, description = "A mail is on its way if the address is known."),
-        (status = 422, body = Failure, description = "`validation_failed`"),
     ),
 )]
 #[post("/v1/auth/password/forgot")]
@@ -392,8 +382,6 @@ pub(crate) async fn forgot_password(
     responses(
         (status = 200, body = Success<Nothing>, description = "Sign in with the new password."),
         (status = 401, body = Failure, description = "`invalid_token`: unknown, used or older than an hour."),
-        (status = 422, body = Failure, description = "`validation_failed`"),
-        (status = 503, body = Failure, description = "`overloaded`: too many passwords wait to be hashed."),
     ),
 )]
 #[post("/v1/auth/password/reset")]
