@@ -4,12 +4,14 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 export SPICYJUMP_BIN := $(TARGET)/debug/spicyjump
 
 PEERS := .venv/installed
+CLIENT := crates/http/typescript-client
+CLIENT_DEPENDENCIES := $(CLIENT)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-peers peers lint fmt migrate needs-compiler needs-postgres needs-browser
+.PHONY: help run test test-client test-peers peers lint fmt migrate needs-compiler needs-postgres needs-browser needs-node
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: needs-compiler needs-postgres ## Start a whole shop on this machine, with nothing configured (ARGS="--bind-addr 127.0.0.1:9000")
 	cargo build --locked -p spicyjump-app
@@ -29,6 +31,13 @@ $(PEERS): tests/peers/requirements.txt
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
+
+test-client: needs-compiler needs-postgres needs-node $(CLIENT_DEPENDENCIES) ## Run the TypeScript client's tests, with a whole shop beside them
+	cargo build --locked -p spicyjump-app
+	npm --prefix $(CLIENT) run --silent test-with-shop
+
+$(CLIENT_DEPENDENCIES): $(CLIENT)/package-lock.json
+	npm --prefix $(CLIENT) ci --no-audit --no-fund
 
 lint: needs-compiler ## Check formatting, clippy, who depends on whom, and licences
 	cargo fmt --all --check
@@ -62,3 +71,8 @@ needs-postgres:
 
 needs-browser:
 	$(call needs,command -v chromium && command -v chromedriver,chromium chromium-driver)
+
+# Debian's own may be too old.
+needs-node:
+	@node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null && command -v npm >/dev/null \
+		|| { echo "Please install Node.js 20 or later: https://nodejs.org" >&2; exit 1; }
