@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod accounts;
+pub mod audit;
 pub mod caretaker;
 pub mod catalogue;
 pub mod clock;

@@ -42,11 +42,8 @@ impl Database {
             #[diesel(sql_type = diesel::sql_types::Bool)]
             known: bool,
         }
-        let names = MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS);
-        let names = names.map_err(StoreFailure::Unexpected)?;
-        let newest = names.iter().map(|migration| migration.name().version().as_owned().to_string()).max();
         let text = "SELECT EXISTS (SELECT FROM __diesel_schema_migrations WHERE version = $1) AS known";
-        let query = sql(text).bind::<diesel::sql_types::Text, _>(newest.unwrap_or_default());
+        let query = sql(text).bind::<diesel::sql_types::Text, _>(newest_version()?);
         let mut conn = self.get().await?;
         match query.get_result::<Known>(&mut conn).await {
             Ok(row) => Ok(row.known),
@@ -57,4 +54,12 @@ impl Database {
             },
         }
     }
+}
+
+/// The version of the newest migration that this program knows.
+fn newest_version() -> Result<String, StoreFailure> {
+    let known = MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS);
+    let known = known.map_err(StoreFailure::Unexpected)?;
+    let newest = known.iter().map(|migration| migration.name().version().as_owned().to_string()).max();
+    Ok(newest.unwrap_or_default())
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers may fail like its assertions")]
 
 mod accounts;
+mod audit;
 mod catalogue;
 mod idempotency;
 mod orders;

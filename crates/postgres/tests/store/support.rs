@@ -30,10 +30,24 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) async fn open() -> Self {
-        let test = TestDatabase::from_template("store", |url| async move {
-            connect(&url).migrate().await.unwrap();
-        })
-        .await;
+        Self::on(TestDatabase::from_template("store", migrated).await).await
+    }
+
+    /// A shop with a past: see `history.sql`.
+    pub(crate) async fn with_history() -> Self {
+        let prepare = |url: String| async move {
+            migrated(url.clone()).await;
+            let (sql, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+            let connection = tokio::spawn(connection);
+            sql.batch_execute("SET shop.orders = '96'").await.unwrap();
+            sql.batch_execute(include_str!("history.sql")).await.unwrap();
+            drop(sql);
+            connection.await.unwrap().unwrap();
+        };
+        Self::on(TestDatabase::from_template("history", prepare).await).await
+    }
+
+    async fn on(test: TestDatabase) -> Self {
         let (sql, connection) = tokio_postgres::connect(test.url(), tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);
         Self { database: connect(test.url()), sql, _test: test }
@@ -80,6 +94,10 @@ impl Shop {
             Replayable::Replayed(answer) => panic!("replayed without a key: {answer:?}"),
         }
     }
+}
+
+async fn migrated(url: String) {
+    connect(&url).migrate().await.unwrap();
 }
 
 pub(crate) fn connect(url: &str) -> Database {
