@@ -7,8 +7,11 @@ use std::{
 
 use clap::{
     Arg, ArgAction, ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
-    error::ErrorKind,
+    ValueEnum, error::ErrorKind,
 };
+
+use secrecy::SecretString;
+use spicyjump_domain::{ids::MailId, mail::MailStatus};
 
 use crate::config::{self, Group, Layer, SETTINGS, Section as _, Values};
 
@@ -52,14 +55,7 @@ pub(crate) enum Command {
         products: u64,
     },
     /// Create an admin, or promote an existing user; the password is in `ADMIN_PASSWORD` or a line on standard input
-    CreateAdmin {
-        /// The admin's e-mail address
-        #[arg(long)]
-        email: String,
-        /// The admin's name
-        #[arg(long)]
-        name: String,
-    },
+    CreateAdmin(CreateAdminArgs),
     /// Prove the books: stock, orders, payments; exits 1 and names what differs
     Audit,
     /// Ask Stripe about every open payment now, and apply the answers
@@ -87,14 +83,43 @@ pub(crate) struct ServeArgs {
     pub(crate) no_migrate: bool,
 }
 
+/// Options of `create-admin`.
+#[derive(Debug, Args)]
+pub(crate) struct CreateAdminArgs {
+    /// The admin's e-mail address
+    #[arg(long)]
+    pub(crate) email: String,
+    /// The admin's name
+    #[arg(long)]
+    pub(crate) name: String,
+}
+
+/// A mail's state, as it is written on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Status {
+    Pending,
+    Dead,
+    Sent,
+}
+
+impl From<Status> for MailStatus {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Pending => Self::Pending,
+            Status::Dead => Self::Dead,
+            Status::Sent => Self::Sent,
+        }
+    }
+}
+
 /// What to do with the mail queue.
 #[derive(Debug, Subcommand)]
 pub(crate) enum OutboxCommand {
     /// List mails, newest first
     List {
         /// Only mails in this state
-        #[arg(long, value_parser = ["pending", "dead", "sent"])]
-        status: Option<String>,
+        #[arg(long)]
+        status: Option<Status>,
         /// One JSON object per line
         #[arg(long)]
         json: bool,
@@ -103,7 +128,7 @@ pub(crate) enum OutboxCommand {
     Requeue {
         /// The mail's id, as `outbox list` shows it
         #[arg(required_unless_present = "all", conflicts_with = "all")]
-        id: Option<String>,
+        id: Option<MailId>,
         /// Every dead letter
         #[arg(long)]
         all: bool,
@@ -126,7 +151,8 @@ fn groups(command: &str) -> &'static [Group] {
         "serve" => config::ServeConfig::GROUPS,
         "worker" => config::WorkerConfig::GROUPS,
         "dev" => &[Group::Server, Group::Limits, Group::Orders, Group::Log],
-        "reconcile" | "events" => config::PaymentsConfig::GROUPS,
+        "reconcile" => config::PaymentsConfig::GROUPS,
+        "events" => config::EventsConfig::GROUPS,
         _ => config::StoreConfig::GROUPS,
     }
 }
@@ -136,6 +162,8 @@ fn groups(command: &str) -> &'static [Group] {
 pub(crate) struct Invocation {
     pub(crate) command: Command,
     pub(crate) values: Values,
+    /// `ADMIN_PASSWORD`, for `create-admin`: no setting, since it is neither a flag nor kept in a file.
+    pub(crate) admin_password: Option<SecretString>,
 }
 
 /// Why there is nothing to run.
@@ -171,7 +199,8 @@ pub(crate) fn parse(
         .map(|path| config::read_file(&path))
         .transpose()
         .map_err(|error| Stop::Wrong(error.to_string()))?;
-    Ok(Invocation { command, values: Values::new(flags(chosen), env, file) })
+    let admin_password = env("ADMIN_PASSWORD").filter(|password| !password.is_empty()).map(Into::into);
+    Ok(Invocation { command, values: Values::new(flags(chosen), env, file), admin_password })
 }
 
 /// `spicyjump` and `spicyjump --no-workers` mean `serve`.

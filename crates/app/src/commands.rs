@@ -1,7 +1,14 @@
 //! What the program can do: one module per command.
 
+mod audit;
+mod create_admin;
 mod dev;
+mod events;
 mod migrate;
+mod outbox;
+mod reconcile;
+mod serve;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -28,9 +35,19 @@ pub(crate) fn run(invocation: Invocation) -> Result<ExitCode, Failure> {
     outcome
 }
 
-async fn dispatch(Invocation { command, values }: Invocation) -> Result<ExitCode, Failure> {
+async fn dispatch(invocation: Invocation) -> Result<ExitCode, Failure> {
+    let Invocation { command, values, admin_password } = invocation;
     match command {
-        Command::Migrate => migrate::run(&values).await,
-        _ => Err(Failure::Run("not in this build".to_owned())),
+        Command::Serve(args) => serve::run(&values, &args).await?,
+        Command::Worker => worker::run(&values).await?,
+        Command::Migrate => migrate::run(&values).await?,
+        Command::Dev => dev::run(values).await?,
+        Command::SeedDemo { .. } => return Err(Failure::Run("not in this build".to_owned())),
+        Command::CreateAdmin(args) => create_admin::run(&values, args, admin_password).await?,
+        Command::Audit => return audit::run(&values).await,
+        Command::Reconcile { older_than } => return reconcile::run(&values, older_than).await,
+        Command::Outbox(command) => outbox::run(&values, &command).await?,
+        Command::Events(command) => events::run(&values, &command).await?,
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -12,6 +12,8 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 pub(crate) use error::ConfigError;
 pub(crate) use sections::*;
 pub(crate) use settings::{Group, SETTINGS};
@@ -53,13 +55,19 @@ impl Section for ServeConfig {
     ];
 
     fn read(values: &Values) -> Result<Self, ConfigError> {
+        let server: Server = Section::read(values)?;
+        let mut worker: WorkerConfig = Section::read(values)?;
+        // A request that waits for a connection is to end as "overloaded" before it ends as "timeout".
+        let database = &mut worker.payments.store.database;
+        let margin = Duration::from_secs(1).min(server.request_timeout / 2);
+        database.pool_timeout = database.pool_timeout.min(server.request_timeout.saturating_sub(margin));
         Ok(Self {
-            server: Section::read(values)?,
+            server,
             accounts: Section::read(values)?,
             checkout: Section::read(values)?,
             images: Section::read(values)?,
             limits: Section::read(values)?,
-            worker: Section::read(values)?,
+            worker,
         })
     }
 }
@@ -95,6 +103,26 @@ impl Section for PaymentsConfig {
         Ok(Self {
             store: Section::read(values)?,
             stripe: Section::read(values)?,
+            orders: Section::read(values)?,
+        })
+    }
+}
+
+/// What it takes to apply an event that Stripe delivered.
+#[derive(Debug)]
+pub(crate) struct EventsConfig {
+    pub(crate) store: StoreConfig,
+    pub(crate) checkout: Checkout,
+    pub(crate) orders: Orders,
+}
+
+impl Section for EventsConfig {
+    const GROUPS: &[Group] = &[Group::Database, Group::Checkout, Group::Orders, Group::Outbound, Group::Log];
+
+    fn read(values: &Values) -> Result<Self, ConfigError> {
+        Ok(Self {
+            store: Section::read(values)?,
+            checkout: Section::read(values)?,
             orders: Section::read(values)?,
         })
     }

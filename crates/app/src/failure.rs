@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt};
 
+use spicyjump_domain::failure::StoreFailure;
+
 use crate::config::ConfigError;
 
 /// Shown as one line on standard error.
@@ -28,6 +30,28 @@ impl Failure {
         }
         Self::Run(line.replace('\n', " "))
     }
+
+    /// A second Ctrl-C.
+    pub(crate) fn interrupted() -> Self {
+        Self::Run("stopped before everything was finished".to_owned())
+    }
+
+    /// What was tried, and why the database did not do it.
+    pub(crate) fn store(tried: impl fmt::Display, failure: &StoreFailure) -> Self {
+        Self::Run(format!("{tried}: {}", reason(failure)))
+    }
+}
+
+/// In one line: what failed, and the cause behind all causes. Those in between are the pool's and the driver's own.
+pub(crate) fn reason(failure: &StoreFailure) -> String {
+    let mut line = failure.to_string();
+    if let Some(mut cause) = failure.source() {
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        line = format!("{line}: {cause}");
+    }
+    line.replace('\n', " ")
 }
 
 impl fmt::Display for Failure {

@@ -1,4 +1,4 @@
-//! The log: to standard output and to a file that rotates, as text or as JSON lines.
+//! The log: to the terminal and to a file that rotates, as text or as JSON lines.
 //!
 //! Lines are formatted once, on the thread where the event happened, and written by a thread of their own, so that
 //! neither a slow disk nor a slow terminal holds up a request.
@@ -34,25 +34,37 @@ pub(crate) struct LogGuard {
     _writers: Vec<WorkerGuard>,
 }
 
+/// Where lines go beside the log file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Terminal {
+    /// For what runs until it is stopped.
+    Stdout,
+    /// For a command whose output is something else.
+    Stderr,
+}
+
 /// Starts the log, and sends panics to it.
 ///
 /// # Errors
 /// When the log file cannot be opened, or there is a log already.
-pub(crate) fn start(log: &Log) -> Result<LogGuard, Failure> {
-    try_start(log).map_err(|error| Failure::because("the log could not start", &error))
+pub(crate) fn start(log: &Log, terminal: Terminal) -> Result<LogGuard, Failure> {
+    try_start(log, terminal).map_err(|error| Failure::because("the log could not start", &error))
 }
 
-fn try_start(log: &Log) -> io::Result<LogGuard> {
-    let (stdout, guard) = in_background(io::stdout());
+fn try_start(log: &Log, terminal: Terminal) -> io::Result<LogGuard> {
+    let (terminal, guard) = match terminal {
+        Terminal::Stdout => in_background(io::stdout()),
+        Terminal::Stderr => in_background(io::stderr()),
+    };
     let mut writers = vec![guard];
     let writer = if let Some(path) = &log.file {
         let file = RollingFile::open(path)
             .map_err(|error| io::Error::new(error.kind(), format!("log file {}: {error}", path.display())))?;
         let (file, guard) = in_background(file);
         writers.push(guard);
-        BoxMakeWriter::new(stdout.and(file))
+        BoxMakeWriter::new(terminal.and(file))
     } else {
-        BoxMakeWriter::new(stdout)
+        BoxMakeWriter::new(terminal)
     };
     subscribe(log, writer, Arc::new(SystemClock))?;
     panic::set_hook(Box::new(|panic| {
@@ -68,7 +80,9 @@ fn in_background(writer: impl io::Write + Send + 'static) -> (NonBlocking, Worke
 }
 
 fn subscribe(log: &Log, writer: BoxMakeWriter, clock: Arc<dyn Clock>) -> io::Result<()> {
-    let filter = EnvFilter::builder().parse(&log.filter).map_err(io::Error::other)?;
+    // actix tells of every start and stop of its threads.
+    let filter = format!("actix_server=warn,{}", log.filter);
+    let filter = EnvFilter::builder().parse(filter).map_err(io::Error::other)?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
     let done = match log.format {
         LogFormat::Text => builder.fmt_fields(fields::Text).event_format(TextLines { clock }).try_init(),

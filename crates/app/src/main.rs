@@ -12,8 +12,12 @@ mod demo;
 mod failure;
 mod listen;
 mod logging;
+mod printer;
 mod roots;
+mod services;
 mod shutdown;
+mod wiring;
+mod workers;
 
 use std::{
     env,

@@ -1,9 +1,9 @@
 //! Stopping on SIGTERM and SIGINT.
 
-use std::io;
-
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+use crate::failure::Failure;
 
 /// What the signals ask for.
 #[derive(Clone, Debug, Default)]
@@ -19,9 +19,10 @@ impl Shutdown {
     ///
     /// # Errors
     /// When the handlers cannot be installed.
-    pub(crate) fn on_signals() -> io::Result<Self> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+    pub(crate) fn on_signals() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::because("signals", &error));
+        let mut terminate = listen(SignalKind::terminate())?;
+        let mut interrupt = listen(SignalKind::interrupt())?;
         let shutdown = Self::default();
         let Self { gently, at_once } = shutdown.clone();
         tokio::spawn(async move {

@@ -13,10 +13,14 @@ use std::{
 };
 
 use self::{secrets::Secrets, stand_ins::StandIns, welcome::Welcome};
+use super::{migrate, serve};
 use crate::{
+    adapters,
     config::{self, Layer, Log, ServeConfig, Server, Values},
     failure::Failure,
-    listen, logging,
+    listen,
+    logging::{self, Terminal},
+    shutdown::Shutdown,
 };
 
 /// Where everything is kept, below the working directory.
@@ -33,22 +37,25 @@ struct Shop {
     welcome: Welcome,
 }
 
-/// Runs the shop until `serve` returns, then stops what ran beside it.
-///
-/// `serve` gets what it needs to be the shop of `spicyjump serve`, and the page to show at `/`.
-pub(super) async fn run(
-    mut values: Values,
-    serve: impl AsyncFnOnce(ServeConfig, TcpListener, String) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+/// Runs the shop until a signal comes, then stops what ran beside it.
+pub(super) async fn run(mut values: Values) -> Result<(), Failure> {
     let home = Path::new(HOME);
     set_defaults(&mut values, home);
     fs::create_dir_all(home).map_err(|error| Failure::because(home.display(), &error))?;
-    let _log = logging::start(&config::load::<Log>(&values)?)?;
-    let shop = prepare(values, home).await?;
-    // Nobody to read it is no reason to stop.
-    let _ = io::stdout().write_all(shop.welcome.screen().as_bytes());
-    let served = serve(shop.config, shop.listener, shop.welcome.page()).await;
-    shop.stand_ins.stop().await?;
+    let _log = logging::start(&config::load::<Log>(&values)?, Terminal::Stdout)?;
+    // PostgreSQL shares the terminal: without a handler, Ctrl-C while it starts would leave it alone.
+    let shutdown = Shutdown::on_signals()?;
+    let Shop { listener, config, stand_ins, welcome } = prepare(values, home).await?;
+    let served = async {
+        let database = adapters::database(&config.worker.payments.store)?;
+        migrate::apply(&database).await?;
+        // Nobody to read it is no reason to stop.
+        let _ = io::stdout().write_all(welcome.screen().as_bytes());
+        let shop = serve::Shop { listener, database, home: Some(welcome.page()), workers: true };
+        serve::serve(config, shop, &shutdown).await
+    };
+    let served = served.await;
+    stand_ins.stop().await?;
     served
 }
 

@@ -2,12 +2,12 @@
 
 use std::{fs, net::SocketAddr, ops::RangeInclusive, path::Path, sync::Arc, time::Duration};
 
-use ipnet::IpNet;
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 use secrecy::SecretString;
+use spicyjump_http::{cdn_base::CdnBase, client_address::TrustedProxies};
 use url::Url;
 
 type Parsed<T> = Result<T, String>;
@@ -165,11 +165,15 @@ pub(crate) fn origin(text: &str) -> Parsed<String> {
         .ok_or_else(|| "origins such as https://shop.example.com, separated by commas".to_owned())
 }
 
-/// A network in CIDR form, or one address.
-pub(crate) fn network(text: &str) -> Parsed<IpNet> {
-    text.parse()
-        .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
+/// Networks in CIDR form, and addresses.
+pub(crate) fn proxies(text: &str) -> Parsed<TrustedProxies> {
+    TrustedProxies::parse(text)
         .map_err(|_| "addresses or networks such as 10.0.0.0/8, separated by commas".to_owned())
+}
+
+/// Where images are read.
+pub(crate) fn cdn_base(text: &str) -> Parsed<CdnBase> {
+    CdnBase::new(text).map_err(|error| error.to_string())
 }
 
 /// A file with at least one PEM certificate.

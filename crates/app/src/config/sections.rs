@@ -2,14 +2,15 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use ipnet::IpNet;
 use secrecy::SecretString;
-use spicyjump_domain::money::{Currency, Money};
+use spicyjump_domain::{payment::MAX_PAYMENT_MINOR, payments::Minimums};
+use spicyjump_http::{cdn_base::CdnBase, client_address::TrustedProxies};
 
 use super::{ConfigError, Group, Values, parse};
 
 /// A greatest age that still fits every clock's arithmetic.
 const TEN_YEARS: u64 = 10 * 366 * 24 * 3600;
+const ONE_DAY: u64 = 24 * 3600;
 
 /// Settings that belong together and are read together.
 pub(crate) trait Section: Sized {
@@ -31,7 +32,7 @@ pub(crate) struct Server {
     /// Where `/metrics` is served alone.
     pub(crate) metrics_addr: Option<SocketAddr>,
     pub(crate) cors_origins: Vec<String>,
-    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) force_https: bool,
     /// Present where the program itself serves TLS.
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
@@ -78,9 +79,7 @@ impl Section for Server {
             public_base_url: values.optional("PUBLIC_BASE_URL", parse::base_url)?,
             metrics_addr: values.optional("METRICS_ADDR", parse::address)?,
             cors_origins: values.get("CORS_ORIGINS", |text| parse::list(text, parse::origin))?,
-            trusted_proxies: values
-                .optional("TRUSTED_PROXIES", |text| parse::list(text, parse::network))?
-                .unwrap_or_default(),
+            trusted_proxies: values.optional("TRUSTED_PROXIES", parse::proxies)?.unwrap_or_default(),
             force_https: values.get("FORCE_HTTPS", parse::truth)?,
             tls,
             request_timeout: values.get("REQUEST_TIMEOUT_SECONDS", parse::seconds(1..=3600))?,
@@ -122,6 +121,7 @@ impl Section for Database {
 pub(crate) struct Accounts {
     /// At least 32 bytes.
     pub(crate) jwt_secret: SecretString,
+    /// At most a day: the ends of sessions are remembered a little longer than that.
     pub(crate) access_token_ttl: Duration,
     pub(crate) refresh_token_ttl: Duration,
     /// Holds `{token}`.
@@ -134,7 +134,7 @@ impl Section for Accounts {
     fn read(values: &Values) -> Result<Self, ConfigError> {
         Ok(Self {
             jwt_secret: values.get("JWT_SECRET", parse::secret(32))?,
-            access_token_ttl: values.get("ACCESS_TOKEN_TTL_SECONDS", parse::seconds(1..=TEN_YEARS))?,
+            access_token_ttl: values.get("ACCESS_TOKEN_TTL_SECONDS", parse::seconds(1..=ONE_DAY))?,
             refresh_token_ttl: values.get("REFRESH_TOKEN_TTL_SECONDS", parse::seconds(1..=TEN_YEARS))?,
             password_reset_url_template: values
                 .get("PASSWORD_RESET_URL_TEMPLATE", parse::reset_url_template)?,
@@ -150,17 +150,24 @@ pub(crate) struct Stripe {
     /// For one call, retries not counted.
     pub(crate) timeout: Duration,
     pub(crate) writes_per_second: u32,
+    pub(crate) minimums: Minimums,
 }
 
 impl Section for Stripe {
     const GROUPS: &[Group] = &[Group::Stripe];
 
     fn read(values: &Values) -> Result<Self, ConfigError> {
+        let minimum = |name| values.get(name, parse::number(0..=MAX_PAYMENT_MINOR));
         Ok(Self {
             secret_key: values.get("STRIPE_SECRET_KEY", parse::stripe_secret_key)?,
             api_base: values.get("STRIPE_API_BASE", parse::base_url)?,
             timeout: values.get("STRIPE_TIMEOUT_SECONDS", parse::seconds(1..=80))?,
             writes_per_second: values.get("STRIPE_WRITES_PER_SECOND", parse::number(1..=10_000))?,
+            minimums: Minimums {
+                usd: minimum("STRIPE_MINIMUM_USD")?,
+                krw: minimum("STRIPE_MINIMUM_KRW")?,
+                eur: minimum("STRIPE_MINIMUM_EUR")?,
+            },
         })
     }
 }
@@ -175,31 +182,18 @@ pub(crate) struct Checkout {
     pub(crate) stripe_js_url: String,
     /// A page of the frontend's own. May hold `{payment_id}`, `{order_id}` and `{client_secret}`.
     pub(crate) url_template: Option<String>,
-    /// The smallest payment, one per currency.
-    pub(crate) minimums: Vec<Money>,
 }
 
 impl Section for Checkout {
     const GROUPS: &[Group] = &[Group::Checkout];
 
     fn read(values: &Values) -> Result<Self, ConfigError> {
-        let minimum = |name, currency| {
-            values.get(name, |text| {
-                let minor = parse::number(0..=99_999_999)(text)?;
-                Money::new(minor, currency).map_err(|error| error.to_string())
-            })
-        };
         let placeholders = &["{payment_id}", "{order_id}", "{client_secret}"];
         Ok(Self {
             publishable_key: values.optional("STRIPE_PUBLISHABLE_KEY", parse::stripe_publishable_key)?,
             webhook_secrets: values.get("STRIPE_WEBHOOK_SECRET", parse::secrets)?,
             stripe_js_url: values.get("STRIPE_JS_URL", parse::page_url)?,
             url_template: values.optional("CHECKOUT_URL_TEMPLATE", parse::url_template(placeholders, &[]))?,
-            minimums: vec![
-                minimum("STRIPE_MINIMUM_USD", Currency::Usd)?,
-                minimum("STRIPE_MINIMUM_EUR", Currency::Eur)?,
-                minimum("STRIPE_MINIMUM_KRW", Currency::Krw)?,
-            ],
         })
     }
 }
@@ -222,8 +216,7 @@ pub(crate) struct Images {
     pub(crate) secret_access_key: SecretString,
     pub(crate) force_path_style: bool,
     pub(crate) acl: Option<Acl>,
-    /// Without a slash at the end.
-    pub(crate) cdn_base_url: String,
+    pub(crate) cdn_base: CdnBase,
 }
 
 impl Section for Images {
@@ -239,7 +232,7 @@ impl Section for Images {
             secret_access_key: values.get("S3_SECRET_ACCESS_KEY", parse::secret(1))?,
             force_path_style: values.get("S3_FORCE_PATH_STYLE", parse::truth)?,
             acl: values.optional("S3_ACL", parse::word(acls))?,
-            cdn_base_url: values.get("CDN_BASE_URL", parse::base_url)?,
+            cdn_base: values.get("CDN_BASE_URL", parse::cdn_base)?,
         })
     }
 }
@@ -324,6 +317,7 @@ pub(crate) struct Orders {
     pub(crate) payment_window: Duration,
     /// Payments open for longer are asked about.
     pub(crate) reconcile_after: Duration,
+    /// The wait before an order that could not be dealt with, as when Stripe is away, is tried again.
     pub(crate) reconcile_interval: Duration,
     pub(crate) worker_poll: Duration,
 }

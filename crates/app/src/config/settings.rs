@@ -209,9 +209,9 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "Calls that change something; Stripe allows 100 live, 25 in test mode",
     )
     .or("100"),
-    Setting::new("STRIPE_MINIMUM_USD", CHECKOUT, "CENTS", "The smallest payment in USD cents").or("50"),
-    Setting::new("STRIPE_MINIMUM_EUR", CHECKOUT, "CENTS", "The smallest payment in EUR cents").or("50"),
-    Setting::new("STRIPE_MINIMUM_KRW", CHECKOUT, "WON", "The smallest payment in won").or("100"),
+    Setting::new("STRIPE_MINIMUM_USD", STRIPE, "CENTS", "The smallest payment in USD cents").or("50"),
+    Setting::new("STRIPE_MINIMUM_EUR", STRIPE, "CENTS", "The smallest payment in EUR cents").or("50"),
+    Setting::new("STRIPE_MINIMUM_KRW", STRIPE, "WON", "The smallest payment in won").or("100"),
     Setting::new(
         "CHECKOUT_URL_TEMPLATE",
         CHECKOUT,
@@ -255,7 +255,13 @@ pub(crate) static SETTINGS: &[Setting] = &[
     .or("1800"),
     Setting::new("RECONCILE_AFTER_SECONDS", ORDERS, "SECONDS", "Ask Stripe about payments open for longer")
         .or("300"),
-    Setting::new("RECONCILE_INTERVAL_SECONDS", ORDERS, "SECONDS", "How often to look for them").or("60"),
+    Setting::new(
+        "RECONCILE_INTERVAL_SECONDS",
+        ORDERS,
+        "SECONDS",
+        "How often to try again what could not be asked",
+    )
+    .or("60"),
     Setting::new("WORKER_POLL_MS", ORDERS, "MS", "How often the workers look for work").or("500"),
     Setting::new("SSL_CERT_FILE", OUTBOUND, "FILE", "More certificate authorities to trust, in PEM form"),
     Setting::new(

@@ -32,15 +32,26 @@ fn serve(changes: &[(&str, &str)]) -> Result<ServeConfig, ConfigError> {
 }
 
 #[test]
+fn a_request_stops_waiting_for_a_connection_before_its_time_is_over() {
+    let wait = |request: &str, pool: &str| {
+        let config =
+            serve(&[("REQUEST_TIMEOUT_SECONDS", request), ("DB_POOL_TIMEOUT_SECONDS", pool)]).unwrap();
+        config.worker.payments.store.database.pool_timeout.as_millis()
+    };
+    assert_eq!((wait("30", "30"), wait("30", "2"), wait("1", "30")), (29_000, 2_000, 500));
+}
+
+#[test]
 fn the_minimal_environment_serves_with_the_contracts_defaults() {
     let config = serve(&[]).unwrap();
     assert_eq!(config.server.bind_addr.to_string(), "127.0.0.1:8080");
     assert_eq!(config.server.cors_origins, ["https://spicyjump.com", "https://www.spicyjump.com"]);
-    assert_eq!(config.images.cdn_base_url, "https://cdn.example.com");
+    assert!(config.images.cdn_base.check("https://cdn.example.com/kimchi.png").is_ok());
     assert_eq!(config.checkout.webhook_secrets.len(), 2);
     let database = &config.worker.payments.store.database;
     assert_eq!((database.pool_size, database.max_overflow), (10, 20));
-    assert_eq!((database.pool_timeout.as_secs(), database.pool_recycle.as_secs()), (30, 3600));
+    // 30 by default, but the request is over then.
+    assert_eq!((database.pool_timeout.as_secs(), database.pool_recycle.as_secs()), (29, 3600));
     assert_eq!(
         (config.limits.per_day, config.limits.per_hour, config.limits.login_per_minute),
         (1000, 100, 5)
