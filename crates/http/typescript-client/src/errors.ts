@@ -1,43 +1,58 @@
 import type { ErrorCode, ErrorDetails, Failure } from './types.js';
 
+/** `invalid_response` is the client's own: the answer was not the API's, but a proxy's error page, say. */
+export type Code = ErrorCode | 'invalid_response';
+
+interface Refusal<C> {
+  status: number;
+  code: C;
+  errors?: Record<string, string[]> | undefined;
+  details?: unknown;
+  requestId?: string | null;
+  retryAfter?: number | null;
+}
+
 /** The server's refusal. `message` is for people, in their language; `code` is for programs. */
-export class ApiError<Code extends ErrorCode | 'invalid_response' = ErrorCode | 'invalid_response'> extends Error {
+export class ApiError<C extends Code = Code> extends Error {
   override readonly name = 'ApiError';
+  /** The HTTP status. */
+  readonly status: number;
+  readonly code: C;
   /** What is wrong with each field, on `validation_failed`: `{ 'items.0.quantity': ['…'] }`. */
   readonly errors: Record<string, string[]>;
-  readonly details: Code extends keyof ErrorDetails ? ErrorDetails[Code] : unknown;
+  /** What a page needs to go on; typed once `is` has told the code. */
+  readonly details: C extends keyof ErrorDetails ? ErrorDetails[C] : unknown;
+  /** What support finds the request by in the server's log. */
+  readonly requestId: string | null;
+  /** After how many seconds to try again, if the server said so. */
+  readonly retryAfter: number | null;
 
-  constructor(
-    message: string,
-    /** The HTTP status. */
-    readonly status: number,
-    /** `invalid_response` where the answer was not the API's: a proxy's error page, say. */
-    readonly code: Code,
-    more: { errors?: Record<string, string[]> | undefined; details?: unknown } = {},
-    /** What support finds the request by in the server's log. */
-    readonly requestId: string | null = null,
-    /** After how many seconds to try again, if the server said so. */
-    readonly retryAfter: number | null = null,
-  ) {
+  constructor(message: string, refusal: Refusal<C>) {
     super(message);
-    this.errors = more.errors ?? {};
-    this.details = more.details as typeof this.details;
+    this.status = refusal.status;
+    this.code = refusal.code;
+    this.errors = refusal.errors ?? {};
+    this.details = refusal.details as typeof this.details;
+    this.requestId = refusal.requestId ?? null;
+    this.retryAfter = refusal.retryAfter ?? null;
   }
 
-  /** Whether this is that error; then `details` has its type. */
-  is<C extends ErrorCode>(code: C): this is ApiError<C> {
-    return (this.code as string) === code;
+  /** Whether this is that error. */
+  is<Known extends ErrorCode>(code: Known): this is ApiError<Known> {
+    return (this.code as Code) === code;
   }
 
   /** @internal */
   static async from(response: Response): Promise<ApiError> {
-    const requestId = response.headers.get('X-Request-ID');
-    const wait = seconds(response.headers.get('Retry-After'));
+    const { status, headers } = response;
+    const requestId = headers.get('X-Request-ID');
+    const retryAfter = seconds(headers.get('Retry-After'));
     const body = parse(await response.text()) as Partial<Failure> | undefined;
-    if (body?.success === false && typeof body.error === 'string') {
-      return new ApiError(body.message ?? body.error, response.status, body.error, body, requestId, wait);
+    if (body?.success !== false || typeof body.error !== 'string') {
+      return new ApiError(`HTTP status ${status}`, { status, code: 'invalid_response', requestId, retryAfter });
     }
-    return new ApiError(`HTTP status ${response.status}`, response.status, 'invalid_response', {}, requestId, wait);
+    const { message = body.error, error: code, errors, details } = body;
+    return new ApiError(message, { status, code, errors, details, requestId, retryAfter });
   }
 }
 

@@ -86,7 +86,7 @@ export class Http {
     const response = await this.#authorized(request, true, signal);
     const type = response.headers.get('Content-Type');
     if (response.body && type?.startsWith('text/event-stream')) return response.body;
-    throw new ApiError(`An event stream was expected, not ${type}`, response.status, 'invalid_response');
+    throw new ApiError(`Expected events, not ${type}`, { status: response.status, code: 'invalid_response' });
   }
 
   /** Sends a file to where the API said, which is outside of it. */
@@ -164,7 +164,7 @@ export class Http {
 async function payload(response: Response): Promise<unknown> {
   const body = parse(await response.text()) as { success?: boolean; data?: unknown } | undefined;
   if (body?.success === true) return body.data;
-  throw new ApiError("The answer is not the API's", response.status, 'invalid_response');
+  throw new ApiError("The answer is not the API's", { status: response.status, code: 'invalid_response' });
 }
 
 /** Whether another attempt may end differently. */

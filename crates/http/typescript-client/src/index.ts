@@ -1,5 +1,5 @@
 export { SpicyJump } from './client.js';
-export { ApiError, NetworkError, TimeoutError } from './errors.js';
+export { ApiError, NetworkError, TimeoutError, type Code } from './errors.js';
 export type { CallOptions, Options } from './http.js';
 export { formatMoney, fromMinorUnits, toMinorUnits } from './money.js';
 export { memoryStore, webStore, type TokenStore } from './session.js';

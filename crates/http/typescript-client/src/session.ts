@@ -63,7 +63,7 @@ export class SessionKeeper {
   async #refresh(expired: string, exchange: (refreshToken: string) => Promise<Tokens>): Promise<string> {
     const held = await this.store.get();
     if (held && held.access_token !== expired) return held.access_token;
-    if (!held) throw new ApiError('Signed out', 401, 'unauthenticated');
+    if (!held) throw new ApiError('Signed out', { status: 401, code: 'unauthenticated' });
     try {
       const fresh = await exchange(held.refresh_token);
       const current = await this.store.get();

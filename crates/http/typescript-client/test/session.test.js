@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { memoryStore, webStore } from '../dist/index.js';
+import { SpicyJump, memoryStore, webStore } from '../dist/index.js';
 import { fakeServer, hangUp, ok, refuse } from './fake-server.js';
 
 const tokens = (n) => ({ access_token: `access-${n}`, refresh_token: `refresh-${n}` });
@@ -71,6 +71,24 @@ test('a token that another tab has refreshed is taken over', async (t) => {
   tokenStore.get = () => ((reads += 1) === 2 ? (tokenStore.set(tokens(2)), original()) : original());
   assert.deepEqual(await server.shop.auth.me(), { id: 7 });
   assert.equal(refreshes(server).length, 0);
+});
+
+test('tabs that share their tokens spend the refresh token once', async (t) => {
+  // As browsers have it: one holder of a lock at a time.
+  let queue = Promise.resolve();
+  const request = (_, task) => (queue = queue.then(task, task));
+  const original = Object.getOwnPropertyDescriptor(globalThis, 'navigator');
+  Object.defineProperty(globalThis, 'navigator', { configurable: true, value: { locks: { request } } });
+  t.after(() => {
+    delete globalThis.navigator;
+    if (original) Object.defineProperty(globalThis, 'navigator', original);
+  });
+  const server = await expired(t, ok(session(2)));
+  const { baseUrl, tokenStore } = server;
+  const tabs = [server.shop, new SpicyJump({ baseUrl, tokenStore }), new SpicyJump({ baseUrl, tokenStore })];
+  await Promise.all(tabs.map((tab) => tab.auth.me()));
+  assert.equal(refreshes(server).length, 1);
+  assert.equal(server.signedOut.length, 0);
 });
 
 test('a refused refresh signs out once, however many asked', async (t) => {

@@ -14,7 +14,7 @@ const folder = await mkdtemp(join(tmpdir(), 'spicyjump-shop-'));
 const shop = spawn(process.env.SPICYJUMP_BIN, ['dev'], {
   cwd: folder,
   // Tokens expire while the tests run, so that they are refreshed.
-  env: { ...process.env, BIND_ADDR: '127.0.0.1:0', ACCESS_TOKEN_TTL_SECONDS: '3' },
+  env: { ...process.env, BIND_ADDR: '127.0.0.1:0', LOG_LEVEL: 'warn', ACCESS_TOKEN_TTL_SECONDS: '3' },
   stdio: ['ignore', 'pipe', 'inherit'],
 });
 const stopped = once(shop, 'exit');
