@@ -2,8 +2,17 @@
 
 mod cancelling;
 mod checkout;
+mod crashes;
+mod disputes;
+mod expiry;
 mod fulfilment;
 mod idempotency;
+mod late_money;
 mod order_stream;
 mod orders;
+mod payments;
+mod provider_faults;
+mod races;
+mod refunds;
 mod slice;
+mod webhooks;

@@ -201,7 +201,6 @@ impl Shop {
     }
 
     /// Stripe's only intent.
-    #[must_use]
     pub fn intent(&self) -> Value {
         let intents = self.stripe().intents();
         assert_eq!(intents.len(), 1, "one intent: {intents:?}");
@@ -209,7 +208,6 @@ impl Shop {
     }
 
     /// Stripe's only refund.
-    #[must_use]
     pub fn refund(&self) -> Value {
         let refunds = self.stripe().refunds();
         assert_eq!(refunds.len(), 1, "one refund: {refunds:?}");

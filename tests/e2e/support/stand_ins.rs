@@ -43,6 +43,12 @@ impl StandIns {
         &self.stripe_config.webhook_secret
     }
 
+    /// What Stripe's API is asked with.
+    #[must_use]
+    pub fn stripe_key(&self) -> &str {
+        &self.stripe_config.secret_key
+    }
+
     /// All that the program must be told to use them.
     #[must_use]
     pub fn settings(&self) -> Vec<Setting> {
