@@ -32,7 +32,8 @@ export interface CallOptions {
 }
 
 /** What a route takes. */
-export type Input<R extends Route> = Omit<Routes[R], 'data'> & (R extends `${string}{id}${string}` ? { id: number } : {});
+export type Input<R extends Route> = Omit<Routes[R], 'data'> &
+  (R extends `${string}{id}${string}` ? { id: number } : {});
 
 interface Prepared {
   method: string;

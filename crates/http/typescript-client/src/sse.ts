@@ -20,7 +20,8 @@ export class EventParser {
     const events: ServerSentEvent[] = [];
     this.#rest += text;
     // A CR at the end may be half of a CRLF.
-    for (let end; (end = /\r\n|\n|\r(?!$)/.exec(this.#rest)); ) {
+    let end: RegExpExecArray | null;
+    while ((end = /\r\n|\n|\r(?!$)/.exec(this.#rest))) {
       const line = this.#rest.slice(0, end.index);
       this.#rest = this.#rest.slice(end.index + end[0].length);
       if (line !== '') {

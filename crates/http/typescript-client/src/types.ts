@@ -143,7 +143,7 @@ export interface NewCategory {
 
 export type OrderStatus = 'pending' | 'paid' | 'shipped' | 'delivered' | 'cancelled' | 'expired' | 'refunded';
 export type OrderPaymentStatus =
-  | 'unpaid' | 'processing' | 'failed' | 'paid' | 'partially_refunded' | 'refunded' | 'disputed';
+  'unpaid' | 'processing' | 'failed' | 'paid' | 'partially_refunded' | 'refunded' | 'disputed';
 export type FulfilmentStatus = 'unfulfilled' | 'shipped' | 'delivered';
 
 export interface Order {
@@ -226,8 +226,14 @@ export interface OrderEvent {
 }
 
 export type PaymentStatus =
-  | 'creating' | 'requires_payment_method' | 'requires_confirmation' | 'requires_action' | 'processing'
-  | 'requires_capture' | 'succeeded' | 'canceled' | 'mismatch';
+  | 'creating'
+  | 'requires_payment_method'
+  | 'requires_confirmation'
+  | 'requires_action'
+  | 'processing'
+  | 'succeeded'
+  | 'canceled'
+  | 'mismatch';
 
 export interface Payment {
   id: number;
@@ -287,6 +293,7 @@ export interface PresignedUpload {
   expires_in: number;
 }
 
+// prettier-ignore
 export type ErrorCode =
   | 'malformed_json' | 'invalid_signature'
   | 'unauthenticated' | 'invalid_token' | 'token_expired' | 'invalid_credentials'

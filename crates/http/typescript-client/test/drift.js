@@ -5,9 +5,13 @@ const NOT_FOR_CLIENTS = ['POST /payments/callback', 'GET /openapi.json'];
 
 /** The operations that a client may call, by `METHOD /path` below `/v1`. */
 export function operations(api) {
-  const all = Object.entries(api.paths).filter(([path]) => path.startsWith('/v1/')).flatMap(([path, item]) =>
-    ['get', 'post', 'put', 'delete'].filter((method) => item[method])
-      .map((method) => [`${method.toUpperCase()} ${path.slice('/v1'.length)}`, item[method]]));
+  const all = Object.entries(api.paths)
+    .filter(([path]) => path.startsWith('/v1/'))
+    .flatMap(([path, item]) =>
+      ['get', 'post', 'put', 'delete']
+        .filter((method) => item[method])
+        .map((method) => [`${method.toUpperCase()} ${path.slice('/v1'.length)}`, item[method]]),
+    );
   return new Map(all.filter(([route]) => !NOT_FOR_CLIENTS.includes(route)));
 }
 
@@ -16,7 +20,15 @@ export function operations(api) {
  * is `true`, with words for when it is not.
  */
 export function* claims(api) {
-  const resolve = (schema) => (schema?.$ref ? resolve(schema.$ref.split('/').slice(1).reduce((at, key) => at[key], api)) : schema);
+  const resolve = (schema) =>
+    schema?.$ref
+      ? resolve(
+          schema.$ref
+            .split('/')
+            .slice(1)
+            .reduce((at, key) => at[key], api),
+        )
+      : schema;
   const union = (texts) => texts.map((text) => JSON.stringify(text)).join(' | ') || 'never';
   const names = { integer: 'number', number: 'number', string: 'string', boolean: 'boolean' };
 
@@ -25,7 +37,11 @@ export function* claims(api) {
     const choices = (schema.oneOf ?? schema.anyOf ?? [schema]).map(resolve);
     const types = choices.flatMap((choice) => choice.type ?? []);
     if (types.length === 0) return;
-    if (mindNull) yield [`Same<null extends ${type} ? true : false, ${types.includes('null')}>`, `${where}: whether it may be null`];
+    if (mindNull)
+      yield [
+        `Same<null extends ${type} ? true : false, ${types.includes('null')}>`,
+        `${where}: whether it may be null`,
+      ];
     const some = choices.find((choice) => choice.type !== 'null');
     const value = `NonNullable<${type}>`;
     if (some.enum) {
@@ -44,7 +60,10 @@ export function* claims(api) {
     } else if (some.additionalProperties) {
       yield* describe(`${value}[string]`, `${where}.*`, some.additionalProperties);
     } else {
-      const wanted = types.filter((name) => names[name]).map((name) => names[name]).join(' | ');
+      const wanted = types
+        .filter((name) => names[name])
+        .map((name) => names[name])
+        .join(' | ');
       // The types may say more than "text", never something else.
       if (wanted) yield [`Fits<${value}, ${wanted}>`, `${where}: ${wanted}`];
     }
@@ -52,19 +71,27 @@ export function* claims(api) {
 
   for (const [route, operation] of operations(api)) {
     const type = `Routes['${route}']`;
-    const has = (property, yes) => [`Same<${type} extends { ${property} } ? true : false, ${yes}>`, `${route}: ${property}`];
+    const has = (property, yes) => [
+      `Same<${type} extends { ${property} } ? true : false, ${yes}>`,
+      `${route}: ${property}`,
+    ];
     const parameters = (operation.parameters ?? []).map(resolve);
 
     const query = parameters.filter((parameter) => parameter.in === 'query');
     yield has('query: unknown', query.length > 0);
     if (query.length > 0) {
-      yield [`Same<keyof ${type}['query'], ${union(query.map((parameter) => parameter.name))}>`,
-        `${route} query: has ${query.map((parameter) => parameter.name)}`];
+      yield [
+        `Same<keyof ${type}['query'], ${union(query.map((parameter) => parameter.name))}>`,
+        `${route} query: has ${query.map((parameter) => parameter.name)}`,
+      ];
       for (const { name, schema } of query) {
         yield* describe(`${type}['query']['${name}']`, `${route} query ${name}`, schema, { mindNull: false });
       }
     }
-    yield has('idempotent: true', parameters.some(({ name }) => name === 'Idempotency-Key'));
+    yield has(
+      'idempotent: true',
+      parameters.some(({ name }) => name === 'Idempotency-Key'),
+    );
 
     const body = resolve(operation.requestBody)?.content;
     yield has('body: unknown', Boolean(body));

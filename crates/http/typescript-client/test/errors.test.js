@@ -23,7 +23,10 @@ test('a refusal tells people, programs and support what they need', async (t) =>
 test('a refusal carries its details, and no fields where none are wrong', async (t) => {
   const details = { items: [{ product_id: 1, requested: 3, available: 2 }] };
   const server = await fakeServer(t, refuse(409, 'out_of_stock', { details }));
-  const error = await server.shop().orders.create({}).catch((error) => error);
+  const error = await server
+    .shop()
+    .orders.create({})
+    .catch((error) => error);
   assert.ok(error.is('out_of_stock') && !error.is('price_changed'));
   assert.deepEqual(error.details, details);
   assert.deepEqual(error.errors, {});
@@ -74,18 +77,27 @@ test('the caller’s own signal ends a call with its own reason', async (t) => {
 test('a call cancelled between two attempts makes no other', async (t) => {
   const server = await fakeServer(t, refuse(503, 'overloaded', { headers: { 'Retry-After': '20' } }));
   const controller = new AbortController();
-  const call = server.shop({ fetch: async (...args) => {
-    const response = await fetch(...args);
-    setTimeout(() => controller.abort(), 20);
-    return response;
-  } }).products.get(1, { signal: controller.signal });
+  const call = server
+    .shop({
+      fetch: async (...args) => {
+        const response = await fetch(...args);
+        setTimeout(() => controller.abort(), 20);
+        return response;
+      },
+    })
+    .products.get(1, { signal: controller.signal });
   await assert.rejects(call, { name: 'AbortError' });
   assert.equal(server.seen.length, 1);
 });
 
 test('requests say who asks, in which language, and for what', async (t) => {
   const server = await fakeServer(t, ok({ products: [], pagination: { next_cursor: null } }));
-  const shop = server.shop({ locale: 'ko', clientVersion: '1.2.0', deviceType: 'tablet', baseUrl: `${server.baseUrl}/` });
+  const shop = server.shop({
+    locale: 'ko',
+    clientVersion: '1.2.0',
+    deviceType: 'tablet',
+    baseUrl: `${server.baseUrl}/`,
+  });
   await shop.products.list({ q: '김치 & 고추', in_stock: false, min_price: undefined, limit: 5 });
   shop.locale = 'en';
   await shop.products.list();

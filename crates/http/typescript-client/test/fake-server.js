@@ -2,16 +2,20 @@ import { createServer } from 'node:http';
 import { SpicyJump } from '../dist/index.js';
 
 /** A success as the API writes it. */
-export const ok = (data, status = 200) => (_, response) => {
-  response.writeHead(status, { 'Content-Type': 'application/json; charset=UTF-8' });
-  response.end(JSON.stringify({ success: true, data }));
-};
+export const ok =
+  (data, status = 200) =>
+  (_, response) => {
+    response.writeHead(status, { 'Content-Type': 'application/json; charset=UTF-8' });
+    response.end(JSON.stringify({ success: true, data }));
+  };
 
 /** A failure as the API writes it. */
-export const refuse = (status, error, { headers, ...more } = {}) => (_, response) => {
-  response.writeHead(status, { 'Content-Type': 'application/json', 'X-Request-ID': 'r-1', ...headers });
-  response.end(JSON.stringify({ success: false, message: `No: ${error}`, error, request_id: 'r-1', ...more }));
-};
+export const refuse =
+  (status, error, { headers, ...more } = {}) =>
+  (_, response) => {
+    response.writeHead(status, { 'Content-Type': 'application/json', 'X-Request-ID': 'r-1', ...headers });
+    response.end(JSON.stringify({ success: false, message: `No: ${error}`, error, request_id: 'r-1', ...more }));
+  };
 
 /** Something between client and API answers itself. */
 export const gateway = (status) => (_, response) => response.writeHead(status).end('<h1>Bad luck</h1>');

@@ -4,10 +4,22 @@ import { formatMoney, fromMinorUnits, toMinorUnits } from '../dist/index.js';
 
 test('minor units are exact', () => {
   for (const [amount, currency, minor] of [
-    [33, 'USD', 3300], ['33.00', 'USD', 3300], [1.1, 'EUR', 110], [0.29, 'USD', 29], [0.05, 'USD', 5], ['0.5', 'USD', 50],
-    [1.15, 'USD', 115], [4.35, 'USD', 435], [99999999.99, 'USD', 9999999999], [9999999999999.99, 'USD', 999999999999999],
-    [15000, 'KRW', 15000], ['15000.00', 'KRW', 15000], [0, 'KRW', 0], [-2.5, 'USD', -250],
-  ]) assert.equal(toMinorUnits(amount, currency), minor, `${amount} ${currency}`);
+    [33, 'USD', 3300],
+    ['33.00', 'USD', 3300],
+    [1.1, 'EUR', 110],
+    [0.29, 'USD', 29],
+    [0.05, 'USD', 5],
+    ['0.5', 'USD', 50],
+    [1.15, 'USD', 115],
+    [4.35, 'USD', 435],
+    [99999999.99, 'USD', 9999999999],
+    [9999999999999.99, 'USD', 999999999999999],
+    [15000, 'KRW', 15000],
+    ['15000.00', 'KRW', 15000],
+    [0, 'KRW', 0],
+    [-2.5, 'USD', -250],
+  ])
+    assert.equal(toMinorUnits(amount, currency), minor, `${amount} ${currency}`);
 });
 
 test('every cent comes back as it was', () => {
@@ -19,9 +31,21 @@ test('every cent comes back as it was', () => {
 
 test('what a currency or a number cannot hold is refused, not rounded', () => {
   for (const [amount, currency] of [
-    [15.005, 'USD'], ['15.005', 'USD'], [10.5, 'KRW'], ['', 'USD'], ['1,000', 'USD'], ['1e3', 'USD'], [1e21, 'USD'],
-    [1e-7, 'USD'], [NaN, 'USD'], [Infinity, 'USD'], [0.1 + 0.2, 'USD'], [99999999999999.99, 'USD'], ['99999999999999999', 'KRW'],
-  ]) assert.throws(() => toMinorUnits(amount, currency), RangeError, `${amount} ${currency}`);
+    [15.005, 'USD'],
+    ['15.005', 'USD'],
+    [10.5, 'KRW'],
+    ['', 'USD'],
+    ['1,000', 'USD'],
+    ['1e3', 'USD'],
+    [1e21, 'USD'],
+    [1e-7, 'USD'],
+    [NaN, 'USD'],
+    [Infinity, 'USD'],
+    [0.1 + 0.2, 'USD'],
+    [99999999999999.99, 'USD'],
+    ['99999999999999999', 'KRW'],
+  ])
+    assert.throws(() => toMinorUnits(amount, currency), RangeError, `${amount} ${currency}`);
   assert.throws(() => fromMinorUnits(1.5, 'USD'), RangeError);
 });
 

@@ -4,28 +4,44 @@ import { before, describe, test } from 'node:test';
 import { differences, operations } from './drift.js';
 
 const source = (name) => readFile(new URL(`../src/${name}`, import.meta.url), 'utf8');
-const routes = [...(await source('types.ts')).matchAll(/^  '((?:GET|POST|PUT|DELETE) [^']+)':/gm)].map(([, route]) => route);
+const routes = [...(await source('types.ts')).matchAll(/^  '((?:GET|POST|PUT|DELETE) [^']+)':/gm)].map(
+  ([, route]) => route,
+);
 
 test('every route has a method of the client', async () => {
   const code = await Promise.all(['client.ts', 'http.ts', 'watch.ts'].map(source));
   assert.ok(routes.length > 30);
-  assert.deepEqual(routes.filter((route) => !code.some((text) => text.includes(`'${route}'`))), []);
+  assert.deepEqual(
+    routes.filter((route) => !code.some((text) => text.includes(`'${route}'`))),
+    [],
+  );
 });
 
 test('a difference is found and named', async () => {
   const body = (schema) => ({ content: { 'application/json': { schema } } });
   const answer = (data) => ({ responses: { 200: body({ type: 'object', properties: { data } }) } });
-  const user = { type: 'object', required: ['id', 'e-mail'], properties: {
-    id: { type: 'integer' }, 'e-mail': { type: 'string' }, name: { type: ['string', 'null'] }, role: { enum: ['buyer'], type: 'string' },
-  } };
+  const user = {
+    type: 'object',
+    required: ['id', 'e-mail'],
+    properties: {
+      id: { type: 'integer' },
+      'e-mail': { type: 'string' },
+      name: { type: ['string', 'null'] },
+      role: { enum: ['buyer'], type: 'string' },
+    },
+  };
   const api = {
     components: { schemas: { Failure: {} } },
     paths: { '/v1/auth/me': { get: answer({ type: 'object', required: ['user'], properties: { user } }) } },
   };
   const where = 'GET /auth/me 200.user';
   assert.deepEqual((await differences(api)).wrong, [
-    `${where}: has id,e-mail,name,role`, `${where}: may lack name,role`, `${where}.e-mail: whether it may be null`,
-    `${where}.e-mail: string`, `${where}.name: whether it may be null`, `${where}.role: which texts there are`,
+    `${where}: has id,e-mail,name,role`,
+    `${where}: may lack name,role`,
+    `${where}.e-mail: whether it may be null`,
+    `${where}.e-mail: string`,
+    `${where}.name: whether it may be null`,
+    `${where}.role: which texts there are`,
   ]);
 });
 

@@ -50,8 +50,14 @@ test('a write that is still running elsewhere is asked for again', async (t) => 
   assert.deepEqual(await server.shop().orders.create({}), { id: 1 });
 });
 
-for (const [status, code] of [[400, 'malformed_json'], [402, 'card_declined'], [409, 'out_of_stock'],
-  [422, 'validation_failed'], [500, 'internal_error'], [502, 'payment_provider_error']]) {
+for (const [status, code] of [
+  [400, 'malformed_json'],
+  [402, 'card_declined'],
+  [409, 'out_of_stock'],
+  [422, 'validation_failed'],
+  [500, 'internal_error'],
+  [502, 'payment_provider_error'],
+]) {
   test(`${status} ${code} will not pass, so it is not tried again`, async (t) => {
     const server = await fakeServer(t, refuse(status, code));
     await assert.rejects(server.shop().payments.create({ order_id: 1 }), { code, status });
@@ -75,7 +81,10 @@ test('who is told to wait long is told at once', async (t) => {
 test('Retry-After may be a date', async (t) => {
   const date = new Date(Date.now() + 3_600_000).toUTCString();
   const server = await fakeServer(t, refuse(503, 'overloaded', { headers: { 'Retry-After': date } }));
-  const error = await server.shop().products.get(1).catch((error) => error);
+  const error = await server
+    .shop()
+    .products.get(1)
+    .catch((error) => error);
   assert.ok(error.retryAfter > 3500 && error.retryAfter <= 3600, String(error.retryAfter));
 });
 

@@ -49,7 +49,10 @@ test('many requests with an expired token share one refresh and are each sent on
   const server = await expired(t, ok(session(2)));
   const users = await Promise.all(Array.from({ length: 8 }, () => server.shop.auth.me()));
   assert.deepEqual(users, Array(8).fill({ id: 7 }));
-  assert.deepEqual(refreshes(server).map((request) => request.body), ['{"refresh_token":"refresh-1"}']);
+  assert.deepEqual(
+    refreshes(server).map((request) => request.body),
+    ['{"refresh_token":"refresh-1"}'],
+  );
   assert.equal(refreshes(server)[0].headers.authorization, undefined);
   assert.equal(server.seen.length, 8 + 1 + 8);
   assert.deepEqual(server.tokenStore.get(), tokens(2));
@@ -94,7 +97,10 @@ test('tabs that share their tokens spend the refresh token once', async (t) => {
 test('a refused refresh signs out once, however many asked', async (t) => {
   const server = await expired(t, refuse(401, 'invalid_token'));
   const outcomes = await Promise.allSettled([1, 2, 3].map(() => server.shop.auth.me()));
-  assert.deepEqual(outcomes.map(({ reason }) => reason.status), [401, 401, 401]);
+  assert.deepEqual(
+    outcomes.map(({ reason }) => reason.status),
+    [401, 401, 401],
+  );
   assert.equal(refreshes(server).length, 1);
   assert.equal(server.signedOut.length, 1);
   assert.equal(server.tokenStore.get(), null);

@@ -23,11 +23,22 @@ async function newBuyer(options) {
 }
 
 const shipping_address = {
-  recipient: '김하늘', phone: '010-1234-5678', line1: 'Sejong-daero 1', city: 'Seoul', postal_code: '04524', country: 'KR',
+  recipient: '김하늘',
+  phone: '010-1234-5678',
+  line1: 'Sejong-daero 1',
+  city: 'Seoul',
+  postal_code: '04524',
+  country: 'KR',
 };
-const png = new Blob([Buffer.from(
-  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64')],
-{ type: 'image/png' });
+const png = new Blob(
+  [
+    Buffer.from(
+      'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
+      'base64',
+    ),
+  ],
+  { type: 'image/png' },
+);
 
 const skip = SPICYJUMP_URL ? false : 'SPICYJUMP_URL is not set';
 
@@ -69,7 +80,9 @@ describe('accounts', { skip }, () => {
     for (let code; code !== 'token_expired';) {
       assert.ok(Date.now() < deadline, 'the token does not expire');
       await new Promise((resolve) => setTimeout(resolve, 200));
-      const response = await fetch(`${SPICYJUMP_URL}/v1/auth/me`, { headers: { Authorization: `Bearer ${access_token}` } });
+      const response = await fetch(`${SPICYJUMP_URL}/v1/auth/me`, {
+        headers: { Authorization: `Bearer ${access_token}` },
+      });
       code = (await response.json()).error;
     }
     const users = await Promise.all(Array.from({ length: 6 }, () => shop.auth.me()));
@@ -84,7 +97,13 @@ describe('a marketplace', { skip }, () => {
   before(async () => {
     seller = await signedIn('seller@example.com');
     admin = await signedIn('admin@example.com');
-    product = await seller.products.create({ name: '김치', name_en: 'Kimchi', price: '15.00', stock_quantity: 1000, status: 'published' });
+    product = await seller.products.create({
+      name: '김치',
+      name_en: 'Kimchi',
+      price: '15.00',
+      stock_quantity: 1000,
+      status: 'published',
+    });
   });
   const order = (shop, more, options) =>
     shop.orders.create({ items: [{ product_id: product.id, quantity: 2 }], shipping_address, ...more }, options);
@@ -94,14 +113,20 @@ describe('a marketplace', { skip }, () => {
     assert.ok((await client().categories.list()).some(({ id }) => id === category.id));
     const made = [];
     for (let n = 0; n < 5; n += 1) {
-      made.push(await seller.products.create({ name: `나물 ${n}`, price: n, status: 'published', category_id: category.id }));
+      made.push(
+        await seller.products.create({ name: `나물 ${n}`, price: n, status: 'published', category_id: category.id }),
+      );
     }
     await assert.rejects(admin.categories.delete(category.id), { code: 'category_in_use' });
     const first = await client().products.list({ category_id: category.id, limit: 2 });
     assert.equal(first.pagination.total, 5);
     const walked = [];
-    for await (const { id } of client().products.iterate({ category_id: category.id, sort: 'price_asc', limit: 2 })) walked.push(id);
-    assert.deepEqual(walked, made.map(({ id }) => id));
+    for await (const { id } of client().products.iterate({ category_id: category.id, sort: 'price_asc', limit: 2 }))
+      walked.push(id);
+    assert.deepEqual(
+      walked,
+      made.map(({ id }) => id),
+    );
     assert.equal((await admin.categories.update(category.id, { name_en: null })).name_en, null);
     assert.equal((await client().categories.get(category.id)).name_en, null);
   });
@@ -111,7 +136,9 @@ describe('a marketplace', { skip }, () => {
     const images = [await seller.uploads.image(png, '고추장.png'), await seller.uploads.imageThroughApi(png, 'b.png')];
     const changed = await seller.products.update(kept.id, { images, price: '10.00', version: kept.version });
     assert.deepEqual([changed.images, toMinorUnits(changed.price, changed.currency)], [images, 1000]);
-    await assert.rejects(seller.products.update(kept.id, { price: 1, version: kept.version }), { code: 'version_conflict' });
+    await assert.rejects(seller.products.update(kept.id, { price: 1, version: kept.version }), {
+      code: 'version_conflict',
+    });
     assert.equal((await seller.products.changeStock(kept.id, { delta: 5, reason: 'delivery' })).stock_quantity, 5);
     assert.equal((await seller.products.archive(kept.id)).status, 'archived');
     const { products } = await seller.seller.products.list({ status: 'archived' });
@@ -129,7 +156,10 @@ describe('a marketplace', { skip }, () => {
         if (event.status === status) return event;
       }
     };
-    assert.deepEqual({ ...(await watch.next()).value, at: 0 }, { order_id: id, status: 'pending', payment_status: 'unpaid', at: 0 });
+    assert.deepEqual(
+      { ...(await watch.next()).value, at: 0 },
+      { order_id: id, status: 'pending', payment_status: 'unpaid', at: 0 },
+    );
 
     const started = await shop.payments.create({ order_id: id });
     assert.equal((await shop.payments.create({ order_id: id })).id, started.id);
@@ -143,7 +173,10 @@ describe('a marketplace', { skip }, () => {
     await next('delivered');
     const refund = await admin.payments.refund(payment.id, { reason: 'broken' });
     assert.equal(toMinorUnits(refund.amount, refund.currency), 3000);
-    assert.deepEqual((await admin.payments.refunds(payment.id)).map((one) => one.id), [refund.id]);
+    assert.deepEqual(
+      (await admin.payments.refunds(payment.id)).map((one) => one.id),
+      [refund.id],
+    );
     await next('refunded');
     await watch.return();
     assert.equal((await shop.orders.get(id)).status, 'refunded');
@@ -160,7 +193,8 @@ describe('a marketplace', { skip }, () => {
       // The line is lost after the first piece.
       let pieces = 0;
       const cut = new TransformStream({
-        transform: (piece, controller) => ((pieces += 1) === 1 ? controller.enqueue(piece) : controller.error(new TypeError('lost'))),
+        transform: (piece, controller) =>
+          (pieces += 1) === 1 ? controller.enqueue(piece) : controller.error(new TypeError('lost')),
       });
       return new Response(response.body.pipeThrough(cut), response);
     };
@@ -171,7 +205,8 @@ describe('a marketplace', { skip }, () => {
     for await (const event of shop.orders.watch(id)) {
       statuses.push(event.status);
       if (event.status === 'pending') await buyer.payments.create({ order_id: id, payment_method: 'pm_card_visa' });
-      if (event.status === 'paid' && event.payment_status === 'paid') await seller.orders.ship(id, { carrier: 'CJ', tracking_number: '1' });
+      if (event.status === 'paid' && event.payment_status === 'paid')
+        await seller.orders.ship(id, { carrier: 'CJ', tracking_number: '1' });
       if (event.status === 'shipped') break;
     }
     assert.deepEqual([...new Set(statuses)], ['pending', 'paid', 'shipped']);
@@ -191,10 +226,15 @@ describe('a marketplace', { skip }, () => {
     const placed = await order(shop);
     assert.equal(lost, 2);
     const { orders } = await shop.orders.list();
-    assert.deepEqual(orders.map(({ id }) => id), [placed.id]);
+    assert.deepEqual(
+      orders.map(({ id }) => id),
+      [placed.id],
+    );
     const again = await order(shop, {}, { idempotencyKey: 'cart-1' });
     assert.equal((await order(shop, {}, { idempotencyKey: 'cart-1' })).id, again.id);
-    await assert.rejects(order(shop, { note: 'other' }, { idempotencyKey: 'cart-1' }), { code: 'idempotency_key_reused' });
+    await assert.rejects(order(shop, { note: 'other' }, { idempotencyKey: 'cart-1' }), {
+      code: 'idempotency_key_reused',
+    });
     assert.equal((await shop.orders.cancel(again.id)).status, 'cancelled');
     await assert.rejects(shop.orders.cancel(again.id), { code: 'invalid_order_state', status: 409 });
   });
@@ -202,14 +242,20 @@ describe('a marketplace', { skip }, () => {
   test('refusals say what a page needs to go on', async () => {
     const { shop } = await newBuyer();
     const rare = await seller.products.create({ name: 'Rare', price: 10, stock_quantity: 1, status: 'published' });
-    const short = await shop.orders.create({ items: [{ product_id: rare.id, quantity: 3 }], shipping_address }).catch((error) => error);
+    const short = await shop.orders
+      .create({ items: [{ product_id: rare.id, quantity: 3 }], shipping_address })
+      .catch((error) => error);
     assert.ok(short.is('out_of_stock'));
     assert.deepEqual(short.details, { items: [{ product_id: rare.id, requested: 3, available: 1 }] });
-    const dear = await shop.orders.create({ items: [{ product_id: rare.id, quantity: 1, unit_price: 9 }], shipping_address }).catch((error) => error);
+    const dear = await shop.orders
+      .create({ items: [{ product_id: rare.id, quantity: 1, unit_price: 9 }], shipping_address })
+      .catch((error) => error);
     assert.ok(dear.is('price_changed'));
     assert.deepEqual(dear.details, { product_id: rare.id, price: 10 });
     const { id } = await order(shop);
-    const declined = await shop.payments.create({ order_id: id, payment_method: 'pm_card_visa_chargeDeclinedInsufficientFunds' }).catch((error) => error);
+    const declined = await shop.payments
+      .create({ order_id: id, payment_method: 'pm_card_visa_chargeDeclinedInsufficientFunds' })
+      .catch((error) => error);
     assert.ok(declined.is('insufficient_funds'), String(declined));
     assert.deepEqual([declined.status, declined.details], [402, { decline_code: 'insufficient_funds' }]);
     await assert.rejects(shop.orders.get(1e15), { code: 'order_not_found' });

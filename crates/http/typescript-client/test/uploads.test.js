@@ -15,7 +15,10 @@ function signedIn() {
 test('an image goes to the storage as the API signed it, and the token stays here', async (t) => {
   const storage = await fakeServer(t, (_, response) => response.end());
   const headers = { 'Content-Type': 'image/png', 'Cache-Control': 'max-age=1' };
-  const server = await fakeServer(t, ok({ upload_url: `${storage.baseUrl}/a.png?sig=1`, file_url, method: 'PUT', headers, expires_in: 3600 }));
+  const server = await fakeServer(
+    t,
+    ok({ upload_url: `${storage.baseUrl}/a.png?sig=1`, file_url, method: 'PUT', headers, expires_in: 3600 }),
+  );
   assert.equal(await server.shop(signedIn()).uploads.image(png, 'a.png'), file_url);
   assert.deepEqual(JSON.parse(server.seen[0].body), { file_name: 'a.png', file_type: 'image/png', file_size: 10 });
   const [put] = storage.seen;
@@ -29,7 +32,10 @@ test('an image goes to the storage as the API signed it, and the token stays her
 
 test('a storage that refuses is an error', async (t) => {
   const storage = await fakeServer(t, (_, response) => response.writeHead(403).end('<Error/>'));
-  const server = await fakeServer(t, ok({ upload_url: storage.baseUrl, file_url, method: 'PUT', headers: {}, expires_in: 3600 }));
+  const server = await fakeServer(
+    t,
+    ok({ upload_url: storage.baseUrl, file_url, method: 'PUT', headers: {}, expires_in: 3600 }),
+  );
   await assert.rejects(server.shop(signedIn()).uploads.image(png, 'a.png'), { code: 'invalid_response', status: 403 });
 });
 

@@ -6,11 +6,13 @@ import { fakeServer, gateway, hangUp, refuse } from './fake-server.js';
 const status = (id, status) => `event: status\nid: ${id}\ndata: {"order_id":7,"status":"${status}"}\n\n`;
 
 /** Streams these pieces, then ends, or stays open. */
-const stream = (pieces, { end = true } = {}) => (_, response) => {
-  response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=UTF-8' });
-  for (const piece of pieces) response.write(piece);
-  if (end) response.end();
-};
+const stream =
+  (pieces, { end = true } = {}) =>
+  (_, response) => {
+    response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=UTF-8' });
+    for (const piece of pieces) response.write(piece);
+    if (end) response.end();
+  };
 const stay = { end: false };
 
 /** The statuses of the first `count` events, and what the server was asked. */
@@ -103,10 +105,16 @@ const cases = {
   'line ends of any kind': ['data: a\r\ndata: b\rdata: c\n\n', [{ id: undefined, event: 'message', data: 'a\nb\nc' }]],
   'fields without a space or a value': ['data:a\ndata\nid:1\n\n', [{ id: '1', event: 'message', data: 'a\n' }]],
   'colons in values': ['data: {"a": ": b"}\n\n', [{ id: undefined, event: 'message', data: '{"a": ": b"}' }]],
-  'comments and unknown fields': [': hello\nfoo: bar\nretry: x\ndata: a\n\n', [{ id: undefined, event: 'message', data: 'a' }]],
+  'comments and unknown fields': [
+    ': hello\nfoo: bar\nretry: x\ndata: a\n\n',
+    [{ id: undefined, event: 'message', data: 'a' }],
+  ],
   'an id that lasts': [
     'id: 5\ndata: a\n\nevent: x\ndata: b\n\n',
-    [{ id: '5', event: 'message', data: 'a' }, { id: '5', event: 'x', data: 'b' }],
+    [
+      { id: '5', event: 'message', data: 'a' },
+      { id: '5', event: 'x', data: 'b' },
+    ],
   ],
   'events without data, which are none': ['event: x\n\ndata: a\n\n', [{ id: undefined, event: 'message', data: 'a' }]],
   'an unfinished event, which is none': ['data: a\n\ndata: b\n', [{ id: undefined, event: 'message', data: 'a' }]],

@@ -32,7 +32,10 @@ async function address() {
 
 async function ready(url) {
   for (;;) {
-    const isReady = await fetch(`${url}/readyz`).then((response) => response.ok, () => false);
+    const isReady = await fetch(`${url}/readyz`).then(
+      (response) => response.ok,
+      () => false,
+    );
     if (isReady) return;
     if (shop.exitCode !== null) throw new Error(`The shop ended with status ${shop.exitCode}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
