@@ -34,6 +34,10 @@ export function* claims(api) {
 
   function* describe(type, where, schema, { mindNull = true } = {}) {
     schema = resolve(schema);
+    if (!schema) {
+      yield ['false', `${where}: the document refers to a schema that it lacks`];
+      return;
+    }
     const choices = (schema.oneOf ?? schema.anyOf ?? [schema]).map(resolve);
     const types = choices.flatMap((choice) => choice.type ?? []);
     if (types.length === 0) return;
