@@ -139,7 +139,8 @@ export class Http {
       if (!error.is('token_expired')) throw error;
       const exchange = (refresh_token: string): Promise<Tokens> =>
         this.call('POST /auth/refresh', { body: { refresh_token } });
-      return this.#send(request, await this.session.refresh(tokens.access_token, exchange), signal);
+      const fresh = await unless(signal, this.session.refresh(tokens.access_token, exchange));
+      return this.#send(request, fresh, signal);
     }
   }
 
@@ -187,12 +188,8 @@ async function within<T>(
   const abort = () => controller.abort();
   const timer = setTimeout(abort, timeout);
   outer?.addEventListener('abort', abort);
-  // Not left to `work`: it may wait for something that it shares with others, such as a refresh.
-  const ended = new Promise<never>((_, reject) => {
-    controller.signal.addEventListener('abort', () => reject(controller.signal.reason as Error));
-  });
   try {
-    return await Promise.race([work(controller.signal), ended]);
+    return await work(controller.signal);
   } catch (cause) {
     outer?.throwIfAborted();
     if (controller.signal.aborted) throw new TimeoutError(`No answer within ${timeout} ms`, { cause });
@@ -203,6 +200,15 @@ async function within<T>(
     clearTimeout(timer);
     outer?.removeEventListener('abort', abort);
   }
+}
+
+/** What others wait for too, until this signal is aborted. */
+function unless<T>(signal: AbortSignal, shared: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    signal.addEventListener('abort', () => reject(signal.reason as Error));
+    shared.then(resolve, reject);
+  });
 }
 
 /** @internal Rejects with the signal's reason as soon as it is aborted. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { memoryStore } from '../dist/index.js';
 import { EventParser } from '../dist/sse.js';
 import { fakeServer, gateway, hangUp, refuse } from './fake-server.js';
 
@@ -88,6 +89,16 @@ test('the signal ends a watch quietly, whatever it waits for', async (t) => {
   };
   const watch = away.shop({ fetch: fetchOnce }).orders.watch(7, { signal: pausing.signal });
   assert.deepEqual(await watch.next(), { done: true, value: undefined });
+});
+
+test('the signal ends a watch that waits for a fresh token', async (t) => {
+  const tokenStore = memoryStore();
+  tokenStore.set({ access_token: 'old', refresh_token: 'r' });
+  const controller = new AbortController();
+  const server = await fakeServer(t, refuse(401, 'token_expired'), () => controller.abort());
+  const watch = server.shop({ tokenStore }).orders.watch(7, { signal: controller.signal });
+  assert.deepEqual(await watch.next(), { done: true, value: undefined });
+  assert.equal(server.seen[1].url, '/v1/auth/refresh');
 });
 
 test('leaving the loop closes the connection', async (t) => {
