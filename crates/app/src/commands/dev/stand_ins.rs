@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
 };
 
@@ -68,14 +68,17 @@ impl StandIns {
         };
         let stripe = StripeStandIn::start(stripe).await.map_err(|error| failed("Stripe", &error))?;
 
+        // Both are held until both are found: with all wished ports in use, the next free one would be the same.
+        let (bind, mailbox) = (port("mail", SMTP_PORT)?, port("mail", MAILBOX_PORT)?);
         let smtp = SmtpConfig {
-            bind: free("mail", SMTP_PORT)?,
-            http_bind: Some(free("mail", MAILBOX_PORT)?),
+            bind: address("mail", &bind)?,
+            http_bind: Some(address("mail", &mailbox)?),
             tls: None,
             auth: None,
             dir: Some(home.join("mail")),
             max_size: MAX_MAIL,
         };
+        drop((bind, mailbox));
         let smtp = SmtpSink::start(smtp).await.map_err(|error| failed("mail", &error))?;
         Ok(Self { postgres, stripe, s3, smtp })
     }
@@ -117,11 +120,18 @@ impl StandIns {
     }
 }
 
-/// The wished port or the next free one. Another program may still take it before it is used, which is then an error.
+/// The address of the wished port or the next free one. Another program may still take it before it is used, which is
+/// then an error.
 fn free(name: &str, wished: u16) -> Result<SocketAddr, Failure> {
-    listen::on_or_after((Ipv4Addr::LOCALHOST, wished).into())
-        .and_then(|listener| listener.local_addr())
-        .map_err(|error| failed(name, &error))
+    address(name, &port(name, wished)?)
+}
+
+fn port(name: &str, wished: u16) -> Result<TcpListener, Failure> {
+    listen::on_or_after((Ipv4Addr::LOCALHOST, wished).into()).map_err(|error| failed(name, &error))
+}
+
+fn address(name: &str, listener: &TcpListener) -> Result<SocketAddr, Failure> {
+    listener.local_addr().map_err(|error| failed(name, &error))
 }
 
 fn failed(name: impl fmt::Display, error: &dyn std::error::Error) -> Failure {
