@@ -47,7 +47,7 @@ export class ApiError<C extends Code = Code> extends Error {
     const { status, headers } = response;
     const requestId = headers.get('X-Request-ID');
     const retryAfter = seconds(headers.get('Retry-After'));
-    const body = parse(await response.text()) as Partial<Failure> | undefined;
+    const body = parse(await textOf(response)) as Partial<Failure> | undefined;
     if (body?.success !== false || typeof body.error !== 'string') {
       return new ApiError(`HTTP status ${status}`, { status, code: 'invalid_response', requestId, retryAfter });
     }
@@ -64,6 +64,15 @@ export class NetworkError extends Error {
 /** No answer in time. */
 export class TimeoutError extends NetworkError {
   override readonly name = 'TimeoutError';
+}
+
+/** @internal */
+export async function textOf(response: Response): Promise<string> {
+  try {
+    return await response.text();
+  } catch (cause) {
+    throw new NetworkError('The answer broke off', { cause });
+  }
 }
 
 /** @internal */

@@ -1,4 +1,4 @@
-import { ApiError, NetworkError, TimeoutError, parse } from './errors.js';
+import { ApiError, NetworkError, TimeoutError, parse, textOf } from './errors.js';
 import { SessionKeeper, memoryStore, type TokenStore } from './session.js';
 import type { DeviceType, Locale, Route, Routes, Tokens } from './types.js';
 
@@ -164,7 +164,7 @@ export class Http {
 }
 
 async function payload(response: Response): Promise<unknown> {
-  const body = parse(await response.text()) as { success?: boolean; data?: unknown } | undefined;
+  const body = parse(await textOf(response)) as { success?: boolean; data?: unknown } | undefined;
   if (body?.success === true) return body.data;
   throw new ApiError("The answer is not the API's", { status: response.status, code: 'invalid_response' });
 }
@@ -193,8 +193,6 @@ async function within<T>(
   } catch (cause) {
     outer?.throwIfAborted();
     if (controller.signal.aborted) throw new TimeoutError(`No answer within ${timeout} ms`, { cause });
-    // A line that breaks halfway through the body.
-    if (cause instanceof TypeError) throw new NetworkError('The answer broke off', { cause });
     throw cause;
   } finally {
     clearTimeout(timer);
