@@ -102,7 +102,7 @@ impl Caretaker {
         let payment = |id| book.payment(id).ok_or(PaymentError::PaymentNotFound);
         match step {
             Step::SendRefund(id) => payments.send_refund(book, id).await.map(drop),
-            Step::ReturnOrphan => self.settle(book.order.id).await,
+            Step::Settle => self.settle(book.order.id).await,
             Step::FinishCreation(id) => payments.create_intent(payment(id)?).await.map(drop),
             Step::CheckIntent(id) => payments.check(payment(id)?).await.map(drop),
             Step::CancelIntent(id) => payments.cancel_intent(payment(id)?).await.map(drop),

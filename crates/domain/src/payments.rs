@@ -23,6 +23,10 @@ use crate::{
 /// Requests older than this are resolved by looking, never sent again: the provider forgets keys after 24 hours.
 pub const RESEND_LIMIT: Duration = Duration::hours(23);
 
+/// A refund that was asked for without an idempotency key, and again after this long, is one whose call failed: three
+/// repetitions pause for two seconds at least. Two that are asked for within it are two.
+pub const ASKED_AGAIN: Duration = Duration::seconds(2);
+
 /// Where a payment's own page is.
 pub trait CheckoutLinks: Send + Sync {
     /// The page that takes the payment.
@@ -173,6 +177,9 @@ impl Payments {
         if !actor.owns(book.order.buyer_id) {
             return Err(PaymentError::OrderNotFound);
         }
+        if let Some(payment) = claim.and_then(|claim| paid_by(&book, claim)) {
+            return Ok(Started { payment: payment.clone(), created: true });
+        }
         let (mut payment, mut created) = self.open(order_id).await?;
         if payment.state == PaymentState::Creating {
             created = true; // Also one whose first request was cut short: nobody has seen it yet.
@@ -233,11 +240,16 @@ impl Payments {
                     self.give_up(payment).await?;
                     return Err(error.into());
                 }
-                other => other?,
+                // The answer to this very request is about this payment, whatever metadata it repeats.
+                other => IntentReport { order_id: Some(payment.order_id), order_number: None, ..other? },
             }
         } else {
             let found = self.gateway.find_intents(payment.order_id).await?.into_iter();
-            match found.max_by_key(|report| report.received_minor) {
+            let book = self.desk.store.load(BookOf::Payment(payment.id)).await?;
+            let book = book.ok_or(PaymentError::PaymentNotFound)?;
+            // Those of the order's other payments are not this one's.
+            let unknown = found.filter(|report| book.payment_of_intent(&report.intent_id).is_none());
+            match unknown.max_by_key(|report| report.received_minor) {
                 Some(report) => report,
                 None => return self.give_up(payment).await,
             }
@@ -251,7 +263,7 @@ impl Payments {
 
     /// Confirms the intent from the server. Each attempt has its own key, each retry of it the same.
     async fn confirm(&self, payment: &Payment, method: &str, attempt: Uuid) -> Result<Payment, PaymentError> {
-        let key = format!("{}:{}:{attempt}:confirm", payment.order_id, payment.id);
+        let key = confirm_key(payment, attempt);
         let unresolved = payment.attempt.as_ref().filter(|request| request.idempotency_key != key);
         // The outcome of an earlier attempt is unknown: look before another is made (stripe-rules.md, "Idempotency").
         let payment = match unresolved {
@@ -270,10 +282,13 @@ impl Payments {
         let now = self.desk.clock.now();
         let frozen = self.gateway.freeze_confirm(intent_id, method, &return_url, &key, now);
         let begin = |draft: &mut Draft| {
+            if draft.book().order.status != OrderStatus::Pending {
+                return Err(PaymentError::InvalidState);
+            }
             let earlier = draft.book().payment(payment.id).and_then(|payment| payment.attempt.clone());
             let request = earlier.filter(|r| r.idempotency_key == key).unwrap_or_else(|| frozen.clone());
             draft.set_attempt(payment.id, Some(request.clone()));
-            Ok::<_, PaymentError>(request)
+            Ok(request)
         };
         let (_, request) = self.desk.update(BookOf::Payment(payment.id), None, begin).await?;
         match self.gateway.send_intent(&request).await {
@@ -338,7 +353,9 @@ impl Payments {
         self.change(id, |draft| {
             draft.apply_intent(report, false);
             draft.mark_checked(id);
-            if settles_attempt {
+            // The attempt that paid is remembered: its client may not have heard of it.
+            let is_open = draft.book().payment(id).is_some_and(|payment| payment.state.is_open());
+            if settles_attempt && is_open {
                 draft.set_attempt(id, None);
             }
         })
@@ -358,7 +375,8 @@ impl Payments {
         book.payment(id).cloned().ok_or(PaymentError::PaymentNotFound)
     }
 
-    /// Refunds all or a part of a payment. Asked again while the same refund is still on its way, takes that one up.
+    /// Refunds all or a part of a payment. Asked again under the same claim, or without one while the same refund is
+    /// still on its way, takes that one up.
     ///
     /// # Errors
     /// See [`PaymentError`]. On [`PaymentError::Unavailable`] the refund is written down and will be sent.
@@ -379,19 +397,23 @@ impl Payments {
                     && !refund.acknowledged
                     && refund.restock == request.restock
                     && request.amount.is_none_or(|amount| amount == refund.amount)
+                    && draft.now() - refund.created_at >= ASKED_AGAIN
             };
             let key = claim.map(|claim| refund_key(book.order.id, &claim.to_string()));
-            let claimed = |refund: &&Refund| {
-                key.is_some()
-                    && refund.request.as_ref().map(|request| &request.idempotency_key) == key.as_ref()
-            };
+            let claimed: Vec<&Refund> = key
+                .iter()
+                .flat_map(|key| book.refunds.iter().filter(|refund| is_sent_by(refund, key)))
+                .collect();
             let earlier = match &key {
-                Some(_) => book.refunds.iter().find(claimed),
+                Some(_) => claimed.iter().copied().find(|refund| refund.is_live() || refund.acknowledged),
                 None => book.refunds.iter().find(same),
             };
             if let Some(refund) = earlier {
                 return Ok(refund.id);
             }
+            // One that was refused is asked for anew: another refund under another key.
+            let key =
+                key.map(|key| if claimed.is_empty() { key } else { format!("{key}:{}", claimed.len()) });
             let total = book.order.total;
             let refund_id = draft.request_refund(id, request).map_err(|refusal| refused(total, refusal))?;
             let key = key.unwrap_or_else(|| refund_key(draft.book().order.id, &refund_id.to_string()));
@@ -422,27 +444,33 @@ impl Payments {
         if refund.acknowledged || !refund.is_live() {
             return Ok(refund.clone());
         }
-        let intent_id = book.payment(refund.payment_id).and_then(|payment| payment.intent_id.clone());
+        let payment = book.payment(refund.payment_id).ok_or(PaymentError::PaymentNotFound)?;
         let sent = if self.is_fresh(request) {
             self.gateway.send_refund(request).await
         } else {
-            let refunds = self.gateway.list_refunds(&intent_id.unwrap_or_default()).await?;
-            match refunds.into_iter().find(|report| report.refund_id == Some(id)) {
-                Some(report) => Ok(report),
-                None => Err(GatewayError::Rejected { code: "refund_not_found".into() }),
-            }
+            let refunds = self.gateway.list_refunds(payment.intent_id.as_deref().unwrap_or_default()).await?;
+            let found = refunds.into_iter().find(|report| report.refund_id == Some(id));
+            found.ok_or(GatewayError::NotFound)
         };
+        let is_refused = !matches!(&sent, Ok(_) | Err(GatewayError::Unavailable { .. }));
+        if is_refused {
+            // The provider's refunds say why, and that it listens to us at all: a wrong key of ours refuses nothing.
+            self.check_refunds(payment).await?;
+        }
         let conclude = |draft: &mut Draft| {
             match &sent {
                 Ok(report) => draft.apply_refund(report),
-                Err(GatewayError::Unavailable { .. }) => {}
-                Err(_) => draft.refuse_refund(id),
+                Err(_) if is_refused => draft.refuse_refund(id),
+                Err(_) => {}
             }
             Ok::<_, PaymentError>(())
         };
         let (book, ()) = self.desk.update(BookOf::Order(order_id), None, conclude).await?;
-        sent?;
-        book.refund(id).cloned().ok_or(PaymentError::PaymentNotFound)
+        let refund = book.refund(id).ok_or(PaymentError::PaymentNotFound)?;
+        if !refund.acknowledged {
+            sent?;
+        }
+        Ok(refund.clone())
     }
 
     /// Asks how a payment's refunds stand, and applies it.
@@ -458,6 +486,7 @@ impl Payments {
             };
             self.desk.update(BookOf::Payment(payment.id), None, apply).await?;
         }
+        self.change(payment.id, |draft| draft.mark_checked(payment.id)).await?;
         Ok(())
     }
 
@@ -507,6 +536,22 @@ fn is_refusal(error: &GatewayError) -> bool {
         GatewayError::Rejected { code } => code != "idempotency_error",
         _ => false,
     }
+}
+
+fn confirm_key(payment: &Payment, attempt: Uuid) -> String {
+    format!("{}:{}:{attempt}:confirm", payment.order_id, payment.id)
+}
+
+/// The payment that an attempt under this claim paid: its answer was lost in a crash.
+fn paid_by(book: &OrderBook, claim: Uuid) -> Option<&Payment> {
+    book.payments.iter().filter(|payment| payment.state == PaymentState::Succeeded).find(|payment| {
+        payment.attempt.as_ref().is_some_and(|sent| sent.idempotency_key == confirm_key(payment, claim))
+    })
+}
+
+/// Whether a refund was sent under this key, or under one that was made from it.
+fn is_sent_by(refund: &Refund, key: &str) -> bool {
+    refund.request.as_ref().is_some_and(|request| request.idempotency_key.starts_with(key))
 }
 
 fn refund_key(order_id: OrderId, attempt: &str) -> String {

@@ -14,9 +14,11 @@ use std::{
 
 mod clock;
 pub mod contract;
+mod gateway;
 mod shop;
 
 pub use clock::FixedClock;
+pub use gateway::{FakeDispute, FakeGateway, FakeIntent, FakeRefund, Fault, Outcome};
 pub use shop::{MemoryShop, StoredMail};
 
 /// Runs a future whose parts never wait for anything outside it.

@@ -10,8 +10,8 @@ use crate::{
     gateway::RefundStatus,
     ids::{PaymentId, RefundId},
     order::OrderStatus,
-    payment::{OrderBook, Payment, PaymentState, RefundOrigin},
-    settlement::orphan,
+    payment::{OrderBook, Payment, PaymentState, Refund, RefundOrigin},
+    settlement::{is_refunded, orphan},
 };
 
 /// How long a request that is still running gets to finish its own call before upkeep takes it over.
@@ -34,8 +34,9 @@ pub struct Policy {
 pub enum Step {
     /// Send, or send again, a refund.
     SendRefund(RefundId),
-    /// Write down a refund for money that no order owns.
-    ReturnOrphan,
+    /// Write down what follows from the facts and did not fit the write that brought them: a refund of money that no
+    /// order owns, or the end of an order whose money is all gone.
+    Settle,
     /// Find out what became of an intent whose creation was cut short.
     FinishCreation(PaymentId),
     /// Cancel the intent: the order is off.
@@ -76,22 +77,14 @@ pub fn may_close(book: &OrderBook, payment: &Payment, policy: &Policy, now: Offs
 
 fn agenda(book: &OrderBook, policy: &Policy) -> Vec<(OffsetDateTime, Step)> {
     let mut agenda = vec![];
-    for refund in
-        book.refunds.iter().filter(|refund| refund.is_live() && refund.origin != RefundOrigin::Provider)
-    {
-        match (refund.acknowledged, refund.origin) {
-            (true, _) if refund.status == RefundStatus::Succeeded => {}
-            (true, _) => {
-                agenda.push((refund.created_at + REFUND_CHECK, Step::CheckRefunds(refund.payment_id)));
-            }
-            (false, RefundOrigin::Requested) => {
-                agenda.push((refund.created_at + TAKEOVER, Step::SendRefund(refund.id)));
-            }
-            (false, _) => agenda.push((refund.created_at, Step::SendRefund(refund.id))),
-        }
+    for refund in book.refunds.iter().filter(|refund| refund.is_live()) {
+        agenda.extend(refund_step(book, refund));
     }
     if let Some(orphan) = orphan(book) {
-        agenda.push((orphan.due_at, Step::ReturnOrphan));
+        agenda.push((orphan.due_at, Step::Settle));
+    }
+    if is_refunded(book) {
+        agenda.push((book.order.updated_at, Step::Settle));
     }
     for payment in book.payments.iter().filter(|payment| payment.state.is_open()) {
         agenda.push(payment_step(book, payment, policy));
@@ -103,6 +96,22 @@ fn agenda(book: &OrderBook, policy: &Policy) -> Vec<(OffsetDateTime, Step)> {
         agenda.push((expires_at, Step::Expire));
     }
     agenda
+}
+
+fn refund_step(book: &OrderBook, refund: &Refund) -> Option<(OffsetDateTime, Step)> {
+    if refund.acknowledged {
+        let asked_at = book.payment(refund.payment_id)?.checked_at.max(refund.created_at);
+        let is_under_way = refund.status != RefundStatus::Succeeded;
+        return is_under_way.then_some((asked_at + REFUND_CHECK, Step::CheckRefunds(refund.payment_id)));
+    }
+    let patience = match refund.origin {
+        RefundOrigin::Requested => TAKEOVER,
+        RefundOrigin::Automatic => Duration::ZERO,
+        RefundOrigin::Provider => return None,
+    };
+    // The provider refunds nothing that is disputed.
+    let may_be_sent = !book.is_disputed(refund.payment_id);
+    may_be_sent.then_some((refund.created_at + patience, Step::SendRefund(refund.id)))
 }
 
 fn payment_step(book: &OrderBook, payment: &Payment, policy: &Policy) -> (OffsetDateTime, Step) {

@@ -168,16 +168,21 @@ impl MemoryShop {
         (available, state.movements.iter().filter(|(of, _)| *of == id).map(|(_, delta)| delta).sum())
     }
 
+    /// Adds pieces or takes them away, as their seller does; `false`, and nothing, where too few are there.
+    pub fn change_stock(&self, id: ProductId, delta: i64) -> bool {
+        self.state().move_stock(id, delta).is_ok()
+    }
+
     /// Every order's books, by id.
     #[must_use]
     pub fn books(&self) -> Vec<OrderBook> {
         self.state().orders.values().map(|order| order.book.clone()).collect()
     }
 
-    /// When the order is due, as it is stored.
+    /// When the next order is due.
     #[must_use]
-    pub fn due_at(&self, id: OrderId) -> Option<OffsetDateTime> {
-        self.state().orders.get(&id).and_then(|order| order.due_at)
+    pub fn next_due_at(&self) -> Option<OffsetDateTime> {
+        self.state().orders.values().filter_map(|order| order.due_at).min()
     }
 
     /// Every fact about money, oldest first.
