@@ -7,6 +7,8 @@ pub mod order_events;
 pub mod orders;
 pub mod payments;
 pub mod products;
+#[cfg(test)]
+mod tests;
 pub mod uploads;
 
 use utoipa_actix_web::service_config::ServiceConfig;

@@ -44,7 +44,7 @@ pub(crate) struct ProductParams {
     q: Field<String>,
     /// In this currency.
     #[garde(custom(optional(any())))]
-    #[param(value_type = Option<CurrencyCode>)]
+    #[param(inline, value_type = Option<CurrencyCode>)]
     currency: Field<Currency>,
     /// At least this price; needs `currency`.
     #[garde(custom(optional(bound_in(&self.currency, None))))]
@@ -60,7 +60,7 @@ pub(crate) struct ProductParams {
     in_stock: Field<Text<bool>>,
     /// Price sorts order by currency, then price.
     #[garde(custom(optional(one_of(&["newest", "price_asc", "price_desc", "name"]))))]
-    #[param(value_type = Option<ProductSortName>)]
+    #[param(inline, value_type = Option<ProductSortName>)]
     sort: Field<String>,
 }
 
@@ -122,7 +122,7 @@ impl ProductParams {
 pub(crate) struct SellerProductParams {
     /// Of this status.
     #[garde(custom(optional(one_of(&["draft", "published", "archived"]))))]
-    #[param(value_type = Option<ProductStatusName>)]
+    #[param(inline, value_type = Option<ProductStatusName>)]
     status: Field<String>,
 }
 
