@@ -81,6 +81,8 @@ async fn lane(database: Database, jobs: Arc<Mutex<mpsc::Receiver<Job>>>) {
         if jobs.lock().await.recv_many(&mut batch, MAX_BATCH).await == 0 {
             return;
         }
+        // Whoever went away before anything was done for them has been told that there is no order.
+        batch.retain(|job| !job.reply.is_closed());
         metrics::histogram!("spicyjump_order_batch_size")
             .record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
         // Requests with one key go one after the other: the second finds the first one's answer.

@@ -243,10 +243,14 @@ fn split_ssl_mode(url: &str) -> (String, bool) {
 
 /// What a statement's failure means to the rules: nothing but whether the database was there.
 pub(crate) fn failure(error: diesel::result::Error) -> StoreFailure {
-    use diesel::result::Error::{BrokenTransactionManager, DatabaseError};
+    use diesel::result::Error::{BrokenTransactionManager, DatabaseError, RollbackErrorOnCommit};
     match &error {
         DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand, _)
+        // Neither committed nor rolled back for sure: not to be tried again as if nothing had happened.
+        | RollbackErrorOnCommit { .. }
         | BrokenTransactionManager => StoreFailure::Unavailable(Box::new(error)),
+        // Waited for a lock for as long as a request may take: busy, and not worth the same wait once more.
+        DatabaseError(_, info) if info.message().contains("statement timeout") => StoreFailure::Overloaded,
         // The SQLSTATE of a server that goes down (57P01 to 57P03) does not get through; its words do.
         DatabaseError(_, info)
             if ["terminating connection", "the database system is", "connection closed", "server closed"]
@@ -269,7 +273,28 @@ pub(crate) fn violated(error: &diesel::result::Error) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::split_ssl_mode;
+    use diesel::result::{DatabaseErrorKind, Error};
+    use spicyjump_domain::failure::StoreFailure;
+
+    use super::{failure, split_ssl_mode};
+
+    #[test]
+    fn a_commit_whose_outcome_is_unknown_is_no_refusal_by_the_database() {
+        let said = |words: &str| Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(words.to_owned()));
+        let unknown = Error::RollbackErrorOnCommit {
+            rollback_error: Box::new(said("could not serialize access")),
+            commit_error: Box::new(said("could not serialize access")),
+        };
+        assert!(matches!(failure(unknown), StoreFailure::Unavailable(_)));
+        assert!(matches!(failure(said("invalid input syntax")), StoreFailure::Unexpected(_)));
+    }
+
+    #[test]
+    fn a_wait_that_took_too_long_is_a_busy_shop() {
+        let words = "canceling statement due to statement timeout".to_owned();
+        let error = Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(words));
+        assert!(matches!(failure(error), StoreFailure::Overloaded));
+    }
 
     #[test]
     fn only_the_verifying_modes_check_the_certificate() {

@@ -171,6 +171,50 @@ async fn sells_exactly_what_is_there_to_crossing_carts() {
     assert_eq!((shop.stock_of(a).await, shop.stock_of(b).await), (0, 0));
 }
 
+/// Waits until so many sessions of this database wait for a lock.
+async fn blocked(shop: &Shop, sessions: i64) {
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    loop {
+        shop.run("SELECT pg_stat_clear_snapshot()").await;
+        let query = "SELECT count(*) FROM pg_stat_activity \
+                     WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        if shop.value::<i64>(query).await == sessions {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "never {sessions} sessions that wait");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_goes_away_before_their_turn_has_no_order() {
+    let shop = Shop::open().await;
+    let placement = PgPlacement::start(&shop.database);
+    let (seller, buyer) = (shop.user("seller").await, shop.user("buyer").await);
+    let product = shop.goods(seller, Money::new(1_000, Currency::Usd).unwrap(), 10).await;
+    let place = || {
+        let placement = placement.clone();
+        async move { placement.place(request(buyer, &[(product, 1)]), None).await }
+    };
+    // Two batches are under way, and wait.
+    shop.run("BEGIN; SELECT FROM stock FOR UPDATE").await;
+    let first = tokio::spawn(place());
+    blocked(&shop, 1).await;
+    let second = tokio::spawn(place());
+    blocked(&shop, 2).await;
+    // A third joins the queue and is not waited for.
+    let mut third = Box::pin(place());
+    assert!(futures_util::poll!(&mut third).is_pending());
+    drop(third);
+    shop.run("COMMIT").await;
+
+    for under_way in [first, second] {
+        under_way.await.unwrap().unwrap().unwrap();
+    }
+    place().await.unwrap().unwrap();
+    assert_eq!(shop.stock_of(product).await, 7, "the third came to nothing");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_bad_order_does_not_hurt_its_batch() {
     let shop = Shop::open().await;
