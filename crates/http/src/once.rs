@@ -24,8 +24,12 @@ use crate::{
 const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 const MAX_LENGTH: usize = 255;
 
-/// How often, and how many times, an answer that could not be stored is tried again.
-const RETRY: (Duration, usize) = (Duration::from_secs(1), 120);
+/// How soon an answer that could not be stored is tried again; twice as late each time, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// After this long the key is free anyway.
+const GIVE_UP: Duration = Duration::from_hours(24);
 
 /// The client's key for this request, if it sent one: 1 to 255 printable ASCII characters, else 422.
 #[derive(Clone, Debug)]
@@ -105,20 +109,21 @@ where
         Claim::Replay(answer) => return Ok(Answer::replayed(answer)),
         Claim::Conflict(conflict) => return Err(conflict.into()),
     };
-    let mut held = Held { store: Arc::clone(store), id, answer: None };
+    let mut held = Held { store: Arc::clone(store), id, answer: None, is_settled: false };
     let outcome = handler(Some(id)).await;
     let kept = match &outcome {
         Ok(answer) => Some(answer.clone()),
         Err(error) if is_kept(error.code()) => Some(Answer::failure(error, context)),
         Err(_) => None,
     };
-    let Some(answer) = kept else { return outcome };
-    let record = answer.to_record();
-    if let Err(failure) = store.complete(id, &record).await {
-        held.answer = Some(record);
-        return Err(failure.into());
-    }
-    std::mem::forget(held);
+    let Some(answer) = kept else {
+        // Before the client hears of it: its next try must not meet this one.
+        held.is_settled = store.release(id).await.is_ok();
+        return outcome;
+    };
+    let record = held.answer.insert(answer.to_record());
+    store.complete(id, record).await?;
+    held.is_settled = true;
     Ok(answer)
 }
 
@@ -128,13 +133,19 @@ struct Held {
     store: Arc<dyn IdempotencyStore>,
     id: Uuid,
     answer: Option<spicyjump_domain::idempotency::Answer>,
+    is_settled: bool,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
+        if self.is_settled {
+            return;
+        }
         let (store, id, answer) = (Arc::clone(&self.store), self.id, self.answer.take());
         tokio::spawn(async move {
-            for _ in 0..RETRY.1 {
+            let started = tokio::time::Instant::now();
+            let mut pause = FIRST_PAUSE;
+            while started.elapsed() < GIVE_UP {
                 let settled = match &answer {
                     Some(answer) => store.complete(id, answer).await,
                     None => store.release(id).await,
@@ -142,9 +153,41 @@ impl Drop for Held {
                 if settled.is_ok() {
                     return;
                 }
-                tokio::time::sleep(RETRY.0).await;
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
             }
             tracing::error!(claim = %id, "an idempotency claim could not be settled");
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use spicyjump_domain::testing::{FixedClock, MemoryShop};
+
+    use super::*;
+    use crate::{answer::ok, client_address::TrustedProxies};
+
+    fn once() -> Option<Once> {
+        let key = OnceKey { user: UserId::new(1)?, path: "POST /v1/payments".into(), key: "k".into() };
+        Some(Once { key, fingerprint: [7; 32] })
+    }
+
+    fn context() -> RequestContext {
+        RequestContext::read(&TestRequest::default().to_srv_request(), &TrustedProxies::default())
+    }
+
+    #[actix_web::test]
+    async fn a_key_whose_answer_is_not_kept_is_free_before_the_answer_is_out() {
+        let shop: Arc<dyn IdempotencyStore> = Arc::new(MemoryShop::new(Arc::new(FixedClock::default())));
+        let away = async |_| Err(ErrorCode::PaymentProviderUnavailable.into());
+        let refused = claimed(&shop, once(), &context(), away).await.unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::PaymentProviderUnavailable);
+        // Nothing that runs in the background has had its turn yet.
+        let again = claimed(&shop, once(), &context(), async |_| ok("done")).await.unwrap();
+        let replayed = claimed(&shop, once(), &context(), async |_| ok("twice")).await.unwrap();
+        assert_eq!(replayed.to_record(), again.to_record());
+        assert_eq!(Arc::strong_count(&shop), 1, "what is settled is let go");
     }
 }

@@ -97,6 +97,19 @@ async fn a_claim_outlives_other_processes_and_not_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_claim_is_not_taken_twice_by_a_process_that_lost_its_connection() {
+    let shop = Shop::open().await;
+    let (here, _presence) = process(&shop, &shop.database).await;
+    claim(&here, &once("k")).await;
+    shop.run(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    )
+    .await;
+    assert_eq!(here.claim(&once("k")).await.unwrap(), Claim::Conflict(OnceConflict::InProgress));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_many_claims_at_once_one_is_ours() {
     let shop = Shop::open().await;
     let (here, _presence) = process(&shop, &shop.database).await;
