@@ -67,6 +67,8 @@ fn fact(envelope: &Envelope, created_at: OffsetDateTime) -> Result<ProviderFact,
         "charge.dispute.closed" => dispute(DisputePhase::Closed),
         "charge.dispute.funds_withdrawn" => dispute(DisputePhase::FundsWithdrawn),
         "charge.dispute.funds_reinstated" => dispute(DisputePhase::FundsReinstated),
+        // Says less than the answer to the call that made it, and may come after what happened next.
+        "payment_intent.created" => Ok(ProviderFact::Unknown),
         kind if kind.starts_with("payment_intent.") => {
             Ok(ProviderFact::Intent(object::<Intent>(envelope)?.report(created_at)))
         }
@@ -96,6 +98,13 @@ mod tests {
             "livemode": false, "type": kind, "data": {"object": object, "previous_attributes": {}},
         });
         read(body.to_string().as_bytes(), SENT_AT).unwrap()
+    }
+
+    #[test]
+    fn that_an_intent_was_made_is_no_news() {
+        let object =
+            json!({"id": "pi_1", "status": "requires_payment_method", "amount": 5, "currency": "usd"});
+        assert_eq!(event("payment_intent.created", &object).fact, ProviderFact::Unknown);
     }
 
     #[test]
