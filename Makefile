@@ -8,7 +8,7 @@ CLIENT := crates/http/typescript-client
 CLIENT_DEPENDENCIES := $(CLIENT)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-client test-peers peers lint fmt migrate needs-compiler needs-postgres needs-browser needs-node
+.PHONY: help run test test-client test-peers peers bench lint fmt migrate needs-compiler needs-postgres needs-browser needs-node needs-load
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ test-client: needs-compiler needs-postgres needs-node $(CLIENT_DEPENDENCIES) ## 
 
 $(CLIENT_DEPENDENCIES): $(CLIENT)/package-lock.json
 	npm --prefix $(CLIENT) ci --no-audit --no-fund
+
+bench: needs-compiler needs-postgres needs-load ## Measure the speed beside the machine's limits, into docs/performance.md (WHAT=orders for one row)
+	cargo build --locked --release -p spicyjump-app -p spicyjump-tests --bins
+	SPICYJUMP_BIN=$(TARGET)/release/spicyjump $(TARGET)/release/spicyjump-bench --page docs/performance.md $(WHAT) $(ARGS)
 
 lint: needs-compiler ## Check formatting, clippy, who depends on whom, and licences
 	cargo fmt --all --check
@@ -76,3 +80,6 @@ needs-browser:
 needs-node:
 	@node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null && command -v npm >/dev/null \
 		|| { echo "Please install Node.js 20 or later: https://nodejs.org" >&2; exit 1; }
+
+needs-load:
+	$(call needs,command -v wrk && command -v pgbench,wrk postgresql)

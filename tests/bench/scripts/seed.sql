@@ -1,0 +1,23 @@
+-- Products spread evenly over their categories, as many pieces of each as a run can want.
+INSERT INTO users (email, password_hash, name, role, locale, created_at)
+VALUES ('seller@bench.test', 'none', 'Seoul Pantry', 'seller', 'en', now());
+
+INSERT INTO categories (name, name_en)
+SELECT '매운 것 ' || n, 'Spicy things ' || n FROM generate_series(1, :categories) AS n;
+
+INSERT INTO products (id, seller_id, category_id, name, name_en, description, description_en, price_minor, currency,
+                      status, images, created_at, updated_at)
+SELECT n, u.id, n % :categories + 1, '매운 라면 ' || n, 'Spicy ramen ' || n,
+       '서울에서 온 매운 라면. 다섯 봉지가 한 묶음입니다. 번호 ' || n,
+       'Spicy ramen from Seoul, five packs in a bundle. Number ' || n,
+       500 + n % 5000, 'USD', 'published', '{}', now(), now()
+FROM generate_series(1, :products) AS n, users u
+WHERE u.email = 'seller@bench.test';
+SELECT setval(pg_get_serial_sequence('products', 'id'), :products);
+
+INSERT INTO stock (product_id, available) SELECT n, 1000000 FROM generate_series(1, :products) AS n;
+INSERT INTO stock_movements (product_id, kind, delta, at)
+SELECT n, 'opening', 1000000, now() FROM generate_series(1, :products) AS n;
+
+-- What autovacuum does to a shop that lives for a while.
+ANALYZE;
