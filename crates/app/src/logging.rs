@@ -27,6 +27,9 @@ use rolling::RollingFile;
 /// Lines that may wait for the disk. When it is slower than that for long, lines are dropped rather than requests.
 const WAITING_LINES: usize = 16_384;
 
+/// What is written at once under load.
+const BUFFER_BYTES: usize = 64 * 1024;
+
 /// Writes what still waits when it is dropped: keep it until the end of `main`.
 #[must_use]
 #[derive(Debug)]
@@ -76,6 +79,8 @@ fn try_start(log: &Log, terminal: Terminal) -> io::Result<LogGuard> {
 }
 
 fn in_background(writer: impl io::Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
+    // Flushed whenever no line waits: one system call for all that came meanwhile, and never half a line.
+    let writer = io::BufWriter::with_capacity(BUFFER_BYTES, writer);
     NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING_LINES).finish(writer)
 }
 
