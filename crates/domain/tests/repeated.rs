@@ -1,5 +1,7 @@
 //! Clients that ask again: because an answer was lost, or because two of them ask at once.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use std::sync::Arc;
 
 use spicyjump_domain::{
