@@ -82,7 +82,12 @@ impl Caretaker {
     pub async fn put_off(&self, id: OrderId) -> Result<(), StoreFailure> {
         let desk = &self.payments.desk;
         let Ok(Some(book)) = desk.store.load(BookOf::Order(id)).await else { return Ok(()) };
-        desk.store.postpone(id, book.order.version, desk.clock.now() + self.retry_after).await
+        let until = desk.clock.now() + self.retry_after;
+        // Where somebody else did it meanwhile, nothing may be left to come back for.
+        match due_at(&book, &desk.policy) {
+            Some(at) => desk.store.postpone(id, book.order.version, at.max(until)).await,
+            None => Ok(()),
+        }
     }
 
     /// Asks the provider about the order's open payment now, whether it is due or not, and applies what it says.

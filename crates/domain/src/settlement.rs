@@ -126,10 +126,11 @@ impl Draft {
         }
     }
 
-    /// Notes that the provider knows of no intent for a payment: no money can come by it.
+    /// Notes that the provider knows of no intent for a payment: no money can come by it. Nothing happens where
+    /// somebody else has heard of one meanwhile.
     pub fn abandon(&mut self, id: PaymentId) {
         if let Some(payment) = self.payment_mut(id)
-            && payment.state.is_open()
+            && payment.state == PaymentState::Creating
         {
             payment.state = PaymentState::Canceled;
         }
