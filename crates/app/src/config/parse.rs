@@ -103,7 +103,8 @@ pub(crate) fn stripe_secret_key(text: &str) -> Parsed<SecretString> {
 
 /// Stripe's publishable key. It is sent to browsers, so a secret key here would be given away.
 pub(crate) fn stripe_publishable_key(given: &str) -> Parsed<String> {
-    if given.starts_with("pk_") { text(given) } else { Err("Stripe's publishable key (pk_…)".to_owned()) }
+    let secret = ["sk_", "rk_", "whsec_"].iter().any(|prefix| given.starts_with(prefix));
+    if secret { Err("Stripe's publishable key (pk_…), not a secret one".to_owned()) } else { text(given) }
 }
 
 /// Items separated by commas; blanks around them and empty ones do not count.

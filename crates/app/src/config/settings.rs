@@ -239,7 +239,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
     Setting::new("SMTP_USER", MAIL, "USER", "User name; with SMTP_PASSWORD"),
     Setting::new("SMTP_PASSWORD", MAIL, "PASSWORD", "Password; with SMTP_USER").secret(),
     Setting::new("MAIL_FROM", MAIL, "ADDRESS", "The sender, such as 'SpicyJump <shop@example.com>'")
-        .required(),
+        .or("SpicyJump <noreply@spicyjump.com>"),
     Setting::new("MAIL_MAX_ATTEMPTS", MAIL, "N", "Tries before a mail is a dead letter").or("8"),
     Setting::new("MAIL_RETRY_BASE_SECONDS", MAIL, "SECONDS", "The wait after the first failed try; doubles")
         .or("30"),

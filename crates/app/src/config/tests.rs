@@ -13,7 +13,6 @@ const MINIMAL: &[(&str, &str)] = &[
     ("S3_SECRET_ACCESS_KEY", "key"),
     ("CDN_BASE_URL", "https://cdn.example.com/"),
     ("SMTP_HOST", "mail.example.com"),
-    ("MAIL_FROM", "Shop <shop@example.com>"),
 ];
 
 /// The minimal environment with some variables set otherwise, or, by an empty value, not at all.
