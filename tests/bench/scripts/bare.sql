@@ -14,4 +14,4 @@ CREATE TABLE bare.order_lines (
 CREATE TABLE bare.events (id text PRIMARY KEY, payload text NOT NULL);
 INSERT INTO bare.orders (buyer_id, total_minor, status, created_at)
 SELECT 1, 1500, 'pending', now() FROM generate_series(1, 200000);
-ANALYZE;
+ANALYZE bare.stock, bare.orders;

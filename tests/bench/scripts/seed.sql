@@ -19,5 +19,6 @@ INSERT INTO stock (product_id, available) SELECT n, 1000000 FROM generate_series
 INSERT INTO stock_movements (product_id, kind, delta, at)
 SELECT n, 'opening', 1000000, now() FROM generate_series(1, :products) AS n;
 
--- What autovacuum does to a shop that lives for a while.
-ANALYZE;
+-- What autovacuum does to a shop that lives for a while. Not tables that are empty: a check of a foreign key that is
+-- planned while its table is known to be empty reads all of it, however much it grows, until it is analyzed again.
+ANALYZE users, categories, products, stock, stock_movements;
