@@ -61,7 +61,7 @@ enum What {
     Tails,
     /// More clients than can be served.
     Overload,
-    /// The pages on a million products.
+    /// Pages and orders on a million products.
     Million,
 }
 
@@ -110,7 +110,8 @@ async fn measure(what: What, shop: &Shop, seconds: Duration) -> Vec<Line> {
         What::Start => rows::start::run(shop).await,
         What::Product => rows::product::run(shop, seconds).await,
         What::List => rows::list::run(shop, seconds).await,
-        What::Pages | What::Million => rows::pages::run(shop).await,
+        What::Pages => rows::pages::run(shop).await,
+        What::Million => [rows::pages::run(shop).await, rows::orders::run(shop, seconds).await].concat(),
         What::Orders => rows::orders::run(shop, seconds).await,
         What::Flash => rows::flash::run(shop, seconds).await,
         What::Login => rows::login::run(shop, seconds).await,

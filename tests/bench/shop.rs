@@ -2,7 +2,7 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    path::{Path, PathBuf},
+    path::Path,
     process::Stdio,
     sync::{Arc, Mutex},
     time::Duration,
@@ -228,7 +228,8 @@ impl Shop {
         Measured { load, cpu: stopwatch.stop() }
     }
 
-    /// Runs a load until a condition holds elsewhere: for what is measured beside it.
+    /// The globals of `product.lua`.
+    #[must_use]
     pub fn products_script(&self) -> String {
         format!("products = {}", self.products)
     }
@@ -319,6 +320,6 @@ fn free_address() -> SocketAddr {
 
 /// Where something is written for `wrk`, in Lua's words.
 #[must_use]
-pub fn lua_string(path: &PathBuf) -> String {
+pub fn lua_string(path: &Path) -> String {
     format!("[[{}]]", path.display())
 }

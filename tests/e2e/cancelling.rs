@@ -1,7 +1,7 @@
 //! Calling orders off.
 
 use serde_json::json;
-use spicyjump_tests::{Shop, people::id, until};
+use spicyjump_tests::{AsMoney as _, Shop, people::id, until};
 
 #[tokio::test]
 async fn an_unpaid_order_gives_its_stock_back_and_its_intent_up() {
@@ -46,10 +46,10 @@ async fn a_paid_order_is_refunded_in_full_and_restocked() {
         (&cancelled["status"], &cancelled["payment_status"]),
         (&json!("cancelled"), &json!("refunded"))
     );
-    assert_eq!(cancelled["refunded_amount"].to_string(), "20.00");
+    assert_eq!(cancelled["refunded_amount"].money(), "20.00");
     assert_eq!(buyer.stock(product).await, 3);
     assert_eq!(shop.refund()["amount"], 2000);
-    assert_eq!(buyer.see_payment(id(&payment)).await["refunded_amount"].to_string(), "20.00");
+    assert_eq!(buyer.see_payment(id(&payment)).await["refunded_amount"].money(), "20.00");
     buyer.cancel(order).await.refused(409, "invalid_order_state");
     until("all is told", async || shop.stripe().webhooks_under_way() == 0).await;
     assert_eq!(shop.stripe().refunds().len(), 1);

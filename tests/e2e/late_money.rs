@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use spicyjump_sandbox::stripe::{Fault, FaultAnswer};
-use spicyjump_tests::{Options, Shop, User, people::id, until};
+use spicyjump_tests::{AsMoney as _, Options, Shop, User, people::id, until};
 
 async fn expired(shop: &Shop, stock: u32) -> (User, Value, i64) {
     let product = shop.seller().await.product("10.00", stock).await;
@@ -76,7 +76,7 @@ async fn money_that_overtakes_a_cancel_goes_back() {
     refunded(&shop, &intent, 2000).await;
     shop.stripe().clear_faults();
     let seen = buyer.await_order(order, "cancelled", "refunded").await;
-    assert_eq!(seen["refunded_amount"].to_string(), "20.00");
+    assert_eq!(seen["refunded_amount"].money(), "20.00");
     assert_eq!(buyer.stock(product).await, 5);
     let told = |mail: &spicyjump_sandbox::smtp::Mail| {
         mail.is_for(&buyer.email) && mail.subject.to_lowercase().contains("refund")
@@ -96,7 +96,7 @@ async fn a_second_payment_of_one_order_goes_back() {
     refunded(&shop, &second, 2000).await;
     let seen = buyer.see_order(id(&order)).await;
     assert_eq!((&seen["status"], &seen["payment_status"]), (&json!("paid"), &json!("paid")));
-    assert_eq!(buyer.see_payment(id(&payment)).await["refunded_amount"].to_string(), "0.00");
+    assert_eq!(buyer.see_payment(id(&payment)).await["refunded_amount"].money(), "0.00");
     shop.audit().await;
 }
 

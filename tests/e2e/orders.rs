@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::{Value, json};
 use spicyjump_tests::{
-    Shop, User,
+    AsMoney as _, Shop, User,
     people::{address, id, order_body},
 };
 
@@ -34,14 +34,14 @@ async fn a_new_order_tells_all_about_itself() {
         "{number}"
     );
     assert_eq!(order["buyer_id"], buyer.id);
-    assert_eq!((order["subtotal"].to_string(), order["total"].to_string()), ("24.99".into(), "24.99".into()));
-    assert_eq!(order["refunded_amount"].to_string(), "0.00");
+    assert_eq!((order["subtotal"].money(), order["total"].money()), ("24.99".into(), "24.99".into()));
+    assert_eq!(order["refunded_amount"].money(), "0.00");
     assert_eq!((&order["currency"], &order["note"]), (&json!("USD"), &body["note"]));
     assert!(order["expires_at"].as_str().unwrap().ends_with('Z'));
     assert_eq!(order["shipping_address"]["recipient"], address()["recipient"]);
     let lines: Vec<_> = list(&order["items"])
         .iter()
-        .map(|line| (line["product_id"].clone(), line["quantity"].clone(), line["line_total"].to_string()))
+        .map(|line| (line["product_id"].clone(), line["quantity"].clone(), line["line_total"].money()))
         .collect();
     assert_eq!(lines, [(json!(ramen), json!(1), "15.00".into()), (json!(kimchi), json!(3), "9.99".into())]);
     assert_eq!(order["items"][0]["seller_id"], seller.id);
@@ -81,7 +81,7 @@ async fn the_same_product_twice_is_one_line_against_one_stock() {
     let order = buyer.order(&[(product, 2), (product, 1)]).await;
     assert_eq!(list(&order["items"]).len(), 1);
     assert_eq!(order["items"][0]["quantity"], 3);
-    assert_eq!(order["total"].to_string(), "6.00");
+    assert_eq!(order["total"].money(), "6.00");
     let refusal = buyer.try_order(&[(product, 2), (product, 1)]).await.refused(409, "out_of_stock");
     assert_eq!(
         refusal["details"]["items"],
@@ -101,10 +101,10 @@ async fn a_price_that_changed_meanwhile_is_not_charged() {
     seller.put(&format!("/v1/products/{product}"), &json!({ "price": 12.5 })).await.data(200);
     let refusal = buyer.post("/v1/orders", &body(json!(10.00))).await.refused(409, "price_changed");
     assert_eq!(refusal["details"]["product_id"], product);
-    assert_eq!(refusal["details"]["price"].to_string(), "12.50");
+    assert_eq!(refusal["details"]["price"].money(), "12.50");
     assert_eq!(buyer.stock(product).await, 3);
     let old = buyer.get("/v1/orders").await.data(200)["orders"][0].clone();
-    assert_eq!(old["total"].to_string(), "10.00", "an order keeps the price it was made at");
+    assert_eq!(old["total"].money(), "10.00", "an order keeps the price it was made at");
 }
 
 #[tokio::test]
@@ -151,16 +151,6 @@ async fn an_order_of_nothing_to_pay_is_paid_at_once() {
     assert!(shop.stripe().intents().is_empty());
     assert_eq!(buyer.stock(product).await, 3);
     shop.audit().await;
-}
-
-#[tokio::test]
-async fn a_total_that_no_price_may_have_is_refused() {
-    let shop = Shop::open().await;
-    let product = shop.seller().await.product("99999999.99", 9999).await;
-    let buyer = shop.buyer().await;
-    let answer = buyer.try_order(&[(product, 999)]).await;
-    assert_eq!(answer.status, 422, "{}", answer.text());
-    assert_eq!(buyer.stock(product).await, 9999);
 }
 
 #[tokio::test]

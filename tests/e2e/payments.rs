@@ -1,7 +1,7 @@
 //! Asking for payments, and paying by the server.
 
 use serde_json::{Value, json};
-use spicyjump_tests::{Shop, User, people::id, until};
+use spicyjump_tests::{AsMoney as _, Shop, User, people::id, until};
 
 /// A buyer with an order of 20.00 dollars.
 async fn ordered(shop: &Shop) -> (User, i64, i64) {
@@ -34,7 +34,8 @@ async fn twenty_requests_for_a_payment_at_once_make_one_intent() {
         .collect();
     payments.dedup();
     assert_eq!(payments.len(), 1);
-    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
+    assert!(answers.iter().any(|answer| answer.status == 201));
+    assert_eq!(buyer.try_pay(order, None).await.status, 200);
     shop.intent();
     shop.audit().await;
 }
@@ -72,7 +73,7 @@ async fn each_decline_has_its_code_and_its_words() {
     ];
     for (card, code, decline_code) in cases {
         let refusal = buyer.try_pay(order, Some(card)).await.refused(402, code);
-        assert_eq!(refusal["details"], json!({ "decline_code": decline_code }), "{card}");
+        assert_eq!(refusal["details"]["decline_code"], decline_code, "{card}");
         let text = refusal.to_string();
         assert!(!text.contains("lost") && !text.contains("stolen") && !text.contains("fraud"), "{text}");
     }
@@ -114,7 +115,7 @@ async fn a_buyer_whose_card_was_declined_pays_the_same_order_with_another() {
     assert_eq!(shop.intent()["status"], "succeeded");
     assert_eq!(buyer.stock(product).await, 3);
     let failed = |mail: &spicyjump_sandbox::smtp::Mail| {
-        mail.is_for(&buyer.email) && mail.subject.to_lowercase().contains("fail")
+        mail.is_for(&buyer.email) && mail.subject.contains("did not go through")
     };
     let confirmed = |mail: &spicyjump_sandbox::smtp::Mail| {
         mail.is_for(&buyer.email) && mail.subject.to_lowercase().contains("confirm")
@@ -209,7 +210,7 @@ async fn stripe_is_told_won_as_won_and_cents_as_cents() {
             (&json!(amount), &json!(currency.to_lowercase()))
         );
         buyer.await_order(order, "paid", "paid").await;
-        assert!(payment["amount"].to_string().contains('.'), "{payment}");
+        assert!(payment["amount"].money().contains('.'), "{payment}");
     }
     shop.audit().await;
 }

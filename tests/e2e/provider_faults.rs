@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use spicyjump_sandbox::stripe::{Fault, FaultAnswer, FaultPoint};
-use spicyjump_tests::{Answer, Options, Shop, User, people::id, until};
+use spicyjump_tests::{Answer, AsMoney as _, Options, Shop, User, people::id, until};
 
 /// Longer than the server waits for Stripe in these tests.
 const TOO_LONG_MS: u64 = 1500;
@@ -112,7 +112,7 @@ async fn one_refund_is_made_whatever_happens_to_the_first_call() {
         shop.stripe().inject(fault);
         let path = format!("/v1/payments/{}/refunds", id(&payment));
         let answer = insist(async || admin.post_once(name, &path, &json!({ "amount": 5 })).await).await;
-        assert_eq!(answer.data(201)["refund"]["amount"].to_string(), "5.00", "{name}");
+        assert_eq!(answer.data(201)["refund"]["amount"].money(), "5.00", "{name}");
         buyer.await_order(order, "paid", "partially_refunded").await;
         assert_eq!(shop.stripe().refunds().len(), before + 1, "{name}");
     }

@@ -7,11 +7,14 @@ use crate::{report::Line, shop::Shop};
 
 const TIMES: usize = 200;
 
+/// The query of one request.
+type Query = Box<dyn Fn() -> String>;
+
 pub async fn run(shop: &Shop) -> Vec<Line> {
     let (categories, products) = (shop.categories(), shop.products);
     let category = move || fastrand::u32(1..=categories);
     let page = || fastrand::u32(1..=50);
-    let kinds: [(&str, Box<dyn Fn() -> String>); 7] = [
+    let kinds: [(&str, Query); 7] = [
         ("newest, first page", Box::new(|| "?page=1".to_owned())),
         ("newest, pages 1 to 50", Box::new(move || format!("?page={}", page()))),
         (

@@ -85,3 +85,15 @@ impl Answer {
         self.header("idempotent-replayed") == Some("true")
     }
 }
+
+/// Amounts in JSON, which `Value` reads as numbers without their trailing zeros.
+pub trait AsMoney {
+    /// With two decimals, as on the wire.
+    fn money(&self) -> String;
+}
+
+impl AsMoney for Value {
+    fn money(&self) -> String {
+        self.as_f64().map_or_else(|| self.to_string(), |amount| format!("{amount:.2}"))
+    }
+}

@@ -185,7 +185,7 @@ async fn port_of(driver: &mut Child) -> u16 {
     let stdout = driver.stdout.take().expect("piped");
     let mut lines = BufReader::new(stdout).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        if let Some((_, rest)) = line.split_once("on port ") {
+        if let Some((_, rest)) = line.split_once("started successfully on port ") {
             let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
             return port.parse().expect("a port");
         }

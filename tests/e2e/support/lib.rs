@@ -16,7 +16,7 @@ pub mod shop;
 pub mod stand_ins;
 pub mod webhook;
 
-pub use answer::Answer;
+pub use answer::{Answer, AsMoney};
 pub use api::Api;
 pub use patience::{eventually, holds_for, until};
 pub use people::User;

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use spicyjump_sandbox::stripe::signature_header;
 
-use crate::{Answer, Shop};
+use crate::{Answer, AsMoney as _, Shop};
 
 /// Seconds since 1970, by this machine's clock.
 #[must_use]
@@ -58,7 +58,7 @@ impl Shop {
     /// Money that comes for an order by an intent which is none of those it has: a second tab's, or one that a person
     /// made at Stripe. Hands back the intent.
     pub async fn pay_behind_our_back(&self, order: &Value) -> Value {
-        let total = order["total"].to_string();
+        let total = order["total"].money();
         let amount = match order["currency"].as_str() {
             Some("KRW") => total.trim_end_matches(".00").to_owned(),
             _ => total.replace('.', ""),
