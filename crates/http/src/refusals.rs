@@ -163,14 +163,8 @@ impl From<PaymentError> for ApiError {
             }
             PaymentError::RestockOfPart => Self::field("restock", Problem::NotAllowed),
             PaymentError::BadAmount => Self::field("amount", Problem::Invalid),
-            PaymentError::Declined(decline, payment) => {
-                let details = json!({
-                    "decline_code": decline.decline_code,
-                    "payment_id": payment.id,
-                    "client_secret": payment.client_secret,
-                });
-                Self::new(decline.reason.into()).with_details(&details)
-            }
+            PaymentError::Declined(decline, _) => Self::new(decline.reason.into())
+                .with_details(&json!({ "decline_code": decline.decline_code })),
             PaymentError::Unavailable(wait) => {
                 let error = Self::new(ErrorCode::PaymentProviderUnavailable);
                 match wait {

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod categories;
 pub mod checkout;
+mod names;
 pub mod order_events;
 pub mod orders;
 pub mod payments;

@@ -221,9 +221,12 @@ pub(crate) async fn page(
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CheckoutStatus {
     order_number: String,
+    #[schema(value_type = super::names::OrderStatusName)]
     order_status: &'static str,
+    #[schema(value_type = super::names::PaymentStatusName)]
     payment_status: &'static str,
     /// The payment's own status.
+    #[schema(value_type = super::names::PaymentStateName)]
     status: &'static str,
     /// For the provider's script; null while the payment is being made.
     #[schema(required = true)]

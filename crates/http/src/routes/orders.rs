@@ -9,6 +9,7 @@ use spicyjump_domain::{
     caretaker::Caretaker,
     idempotency::Replayable,
     ids::{OrderId, ProductId},
+    money::Currency,
     order::{HistoryEntry, Order, OrderLine, OrderStatus, Shipment, ShippingAddress},
     orders::Orders,
     placing::{Cart, CartError, CartLine, OrderAnswer, PlaceOrder, Placed},
@@ -31,6 +32,11 @@ use crate::{
     problem::Problem,
     rules::{any, integer, list, nullable, one_of, optional, required, text},
     time::Timestamp,
+};
+
+use super::{
+    names::{FulfilmentName, OrderStatusName, PaymentStatusName},
+    products::CurrencyCode,
 };
 
 /// What is ordered.
@@ -116,11 +122,18 @@ impl AddressBody {
 
 fn cart(items: Vec<Field<OrderItemBody>>) -> Result<Cart, ApiError> {
     let mut lines = vec![];
-    for item in items.into_iter().filter_map(Field::into_value) {
+    for (place, item) in items.into_iter().filter_map(Field::into_value).enumerate() {
+        let shown = item.unit_price.into_value();
+        if let Some(amount) = shown {
+            // The product's currency is not known here; what cents cannot express, no currency of ours can.
+            amount
+                .money(Currency::Usd)
+                .map_err(|problem| ApiError::field(&format!("items.{place}.unit_price"), problem))?;
+        }
         lines.push(CartLine {
             product_id: item.product_id.required("product_id")?,
             quantity: item.quantity.required("quantity")?,
-            shown_prices: item.unit_price.into_value().map(Amount::decimal).into_iter().collect(),
+            shown_prices: shown.map(Amount::decimal).into_iter().collect(),
         });
     }
     Cart::new(lines).map_err(|error| match error {
@@ -138,15 +151,15 @@ pub struct OrderView {
     #[schema(example = "ORD-20251119-0001")]
     order_number: String,
     buyer_id: i64,
-    #[schema(example = "pending")]
+    #[schema(value_type = OrderStatusName)]
     status: &'static str,
-    #[schema(example = "unpaid")]
+    #[schema(value_type = PaymentStatusName)]
     payment_status: &'static str,
     items: Vec<OrderItemView>,
     subtotal: MajorUnits,
     total: MajorUnits,
     refunded_amount: MajorUnits,
-    #[schema(example = "USD")]
+    #[schema(value_type = CurrencyCode)]
     currency: &'static str,
     shipping_address: AddressView,
     #[schema(required = true)]
@@ -167,7 +180,7 @@ pub struct OrderItemView {
     unit_price: MajorUnits,
     quantity: u32,
     line_total: MajorUnits,
-    #[schema(example = "unfulfilled")]
+    #[schema(value_type = FulfilmentName)]
     fulfilment_status: &'static str,
     /// Who carries it, once shipped.
     #[schema(required = true)]
@@ -197,8 +210,9 @@ pub struct AddressView {
 pub struct HistoryView {
     at: Timestamp,
     /// Null for its birth.
-    #[schema(required = true)]
+    #[schema(required = true, value_type = Option<OrderStatusName>)]
     from: Option<&'static str>,
+    #[schema(value_type = OrderStatusName)]
     to: &'static str,
     reason: String,
 }

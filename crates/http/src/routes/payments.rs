@@ -30,6 +30,11 @@ use crate::{
     time::Timestamp,
 };
 
+use super::{
+    names::{DeclineName, PaymentStateName, RefundStatusName},
+    products::CurrencyCode,
+};
+
 /// A payment.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PaymentView {
@@ -44,9 +49,9 @@ pub struct PaymentView {
     /// A page that takes the payment.
     checkout_url: String,
     amount: MajorUnits,
-    #[schema(example = "USD")]
+    #[schema(value_type = CurrencyCode)]
     currency: &'static str,
-    #[schema(example = "requires_payment_method")]
+    #[schema(value_type = PaymentStateName)]
     status: &'static str,
     refunded_amount: MajorUnits,
     /// Why the last attempt failed, if that is how it stands.
@@ -58,7 +63,7 @@ pub struct PaymentView {
 /// Why an attempt to pay failed.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LastErrorView {
-    #[schema(example = "insufficient_funds")]
+    #[schema(value_type = DeclineName)]
     code: &'static str,
     decline_code: String,
 }
@@ -173,9 +178,9 @@ pub struct RefundView {
     #[schema(required = true, example = "re_3ABC123")]
     provider_refund_id: Option<String>,
     amount: MajorUnits,
-    #[schema(example = "USD")]
+    #[schema(value_type = CurrencyCode)]
     currency: &'static str,
-    #[schema(example = "succeeded")]
+    #[schema(value_type = RefundStatusName)]
     status: &'static str,
     #[schema(required = true)]
     reason: Option<String>,

@@ -29,6 +29,8 @@ mod bodies;
 mod filters;
 mod views;
 
+pub(super) use views::CurrencyCode;
+
 /// List what is for sale.
 #[utoipa::path(
     tag = "catalogue",

@@ -64,7 +64,7 @@ pub(super) enum ProductStatusName {
 #[derive(ToSchema)]
 #[schema(rename_all = "UPPERCASE")]
 #[expect(dead_code, reason = "says in the API's description what texts there are")]
-pub(super) enum CurrencyCode {
+pub(in crate::routes) enum CurrencyCode {
     Usd,
     Krw,
     Eur,
