@@ -41,24 +41,19 @@ pub async fn run(
     let text = String::from_utf8_lossy(&output.stdout);
     let said =
         |start: &str| text.lines().find_map(|line| line.strip_prefix(start)?.split_whitespace().next());
-    let Some(rate) = said("tps = ").and_then(|rate| rate.parse().ok()) else {
+    let processed = said("number of transactions actually processed: ");
+    let Some(good) = processed.and_then(|count| count.split('/').next()?.parse().ok()) else {
         panic!("pgbench said: {text}{}", String::from_utf8_lossy(&output.stderr));
     };
-    let good = said("number of transactions actually processed: ")
-        .and_then(|count| count.split('/').next()?.parse().ok());
+    // It says nothing of a rate where no transaction came to its end.
+    let rate = said("tps = ").and_then(|rate| rate.parse().ok()).unwrap_or_default();
     let mut latencies = latencies(directory.path());
     latencies.sort_unstable();
     let percentile = |percent: usize| {
         let at = (latencies.len() * percent / 100).min(latencies.len().saturating_sub(1));
         latencies.get(at).copied().unwrap_or_default() as f64 / 1e3
     };
-    Load {
-        rate,
-        p50_ms: percentile(50),
-        p99_ms: percentile(99),
-        good: good.unwrap_or_default(),
-        ..Load::default()
-    }
+    Load { rate, p50_ms: percentile(50), p99_ms: percentile(99), good, ..Load::default() }
 }
 
 /// In microseconds: the third column of pgbench's logs.
