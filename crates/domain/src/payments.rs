@@ -11,7 +11,10 @@ use uuid::Uuid;
 use crate::{
     account::Actor,
     failure::StoreFailure,
-    gateway::{Decline, FrozenRequest, GatewayError, IntentDraft, IntentReport, PaymentGateway, RefundDraft},
+    gateway::{
+        Decline, FrozenRequest, GatewayError, IntentDraft, IntentReport, PaymentGateway, RefundDraft,
+        RefundReport,
+    },
     ids::{OrderId, PaymentId, RefundId},
     money::{Currency, Money},
     order::OrderStatus,
@@ -22,6 +25,10 @@ use crate::{
 
 /// Requests older than this are resolved by looking, never sent again: the provider forgets keys after 24 hours.
 pub const RESEND_LIMIT: Duration = Duration::hours(23);
+
+/// The provider's search is behind by up to an hour (Stripe's page "Search"): what it does not find then is not there.
+/// Nobody was handed the secret of an intent that was never found, so no money can come by it.
+pub const SEARCHABLE: Duration = Duration::hours(1);
 
 /// A refund that was asked for without an idempotency key, and again after this long, is one whose call failed: three
 /// repetitions pause for two seconds at least. Two that are asked for within it are two.
@@ -199,7 +206,9 @@ impl Payments {
             }
             let order = &draft.book().order;
             let late = order.expires_at.is_some_and(|at| at <= draft.now());
-            if order.status != OrderStatus::Pending || late {
+            // Money of the wrong amount is there: a person has to look before more is asked for.
+            let flagged = draft.book().payments.iter().any(|payment| payment.state == PaymentState::Mismatch);
+            if order.status != OrderStatus::Pending || late || flagged {
                 return Err(PaymentError::InvalidState);
             }
             if order.total.minor() < self.minimums.of(order.total.currency()) {
@@ -227,34 +236,51 @@ impl Payments {
         Ok((payment, created))
     }
 
-    /// Sends the frozen creation, or, where it is too old for that, looks what became of it.
+    /// Sends the frozen creation, or, where it is too old for that or keeps failing, looks what became of it.
     ///
     /// # Errors
     /// See [`PaymentError`]. Where the provider refuses the amount, the payment is given up.
     pub async fn create_intent(&self, payment: &Payment) -> Result<Payment, PaymentError> {
         let Some(request) = &payment.create_request else { return Err(PaymentError::InvalidState) };
-        let report = if self.is_fresh(request) {
+        let age = self.desk.clock.now() - request.frozen_at;
+        let found = if age < RESEND_LIMIT {
             match self.gateway.send_intent(request).await {
+                // The answer to this very request is about this payment, whatever metadata it repeats.
+                Ok(report) => {
+                    Some(IntentReport { order_id: Some(payment.order_id), order_number: None, ..report })
+                }
                 // Refused without effect: there is no intent. But a reused key means that there is one.
                 Err(error) if is_refusal(&error) => {
                     self.give_up(payment).await?;
                     return Err(error.into());
                 }
-                // The answer to this very request is about this payment, whatever metadata it repeats.
-                other => IntentReport { order_id: Some(payment.order_id), order_number: None, ..other? },
+                // The provider keeps a 500 under its key for a day and repeats it: only looking helps then.
+                Err(error @ GatewayError::Unavailable { .. }) if age >= ASKED_AGAIN => {
+                    let found = self.find_intent(payment).await?;
+                    if found.is_none() && age < SEARCHABLE {
+                        return Err(error.into());
+                    }
+                    found
+                }
+                Err(error) => return Err(error.into()),
             }
         } else {
-            let found = self.gateway.find_intents(payment.order_id).await?.into_iter();
-            let book = self.desk.store.load(BookOf::Payment(payment.id)).await?;
-            let book = book.ok_or(PaymentError::PaymentNotFound)?;
-            // Those of the order's other payments are not this one's.
-            let unknown = found.filter(|report| book.payment_of_intent(&report.intent_id).is_none());
-            match unknown.max_by_key(|report| report.received_minor) {
-                Some(report) => report,
-                None => return self.give_up(payment).await,
-            }
+            self.find_intent(payment).await?
         };
-        self.apply(payment.id, &report, false).await
+        match found {
+            Some(report) => self.apply(payment.id, &report, false).await,
+            None => self.give_up(payment).await,
+        }
+    }
+
+    /// The intent whose creation was cut short, where the provider has one.
+    async fn find_intent(&self, payment: &Payment) -> Result<Option<IntentReport>, PaymentError> {
+        let found = self.gateway.find_intents(payment.order_id).await?.into_iter();
+        let book = self.desk.store.load(BookOf::Payment(payment.id)).await?;
+        let book = book.ok_or(PaymentError::PaymentNotFound)?;
+        // Those of the order's other payments are not this one's.
+        let unknown = found.filter(|report| book.payment_of_intent(&report.intent_id).is_none());
+        Ok(unknown.max_by_key(|report| report.received_minor))
     }
 
     async fn give_up(&self, payment: &Payment) -> Result<Payment, PaymentError> {
@@ -266,9 +292,11 @@ impl Payments {
         let key = confirm_key(payment, attempt);
         let unresolved = payment.attempt.as_ref().filter(|request| request.idempotency_key != key);
         // The outcome of an earlier attempt is unknown: look before another is made (stripe-rules.md, "Idempotency").
-        let payment = match unresolved {
-            Some(_) => &self.check(payment).await?,
-            None => payment,
+        // So may be one that is known as under way: the event that says that it failed may come late.
+        let payment = if unresolved.is_some() || payment.state == PaymentState::Processing {
+            &self.check(payment).await?
+        } else {
+            payment
         };
         let intent_id = payment.intent_id.as_deref().ok_or(PaymentError::InvalidState)?;
         match payment.state {
@@ -446,17 +474,29 @@ impl Payments {
         }
         let payment = book.payment(refund.payment_id).ok_or(PaymentError::PaymentNotFound)?;
         let sent = if self.is_fresh(request) {
-            self.gateway.send_refund(request).await
+            // The answer to this very request is about this refund, whatever it repeats.
+            let sent = self.gateway.send_refund(request).await;
+            sent.map(|report| RefundReport {
+                intent_id: payment.intent_id.clone(),
+                refund_id: Some(id),
+                ..report
+            })
         } else {
             let refunds = self.gateway.list_refunds(payment.intent_id.as_deref().unwrap_or_default()).await?;
             let found = refunds.into_iter().find(|report| report.refund_id == Some(id));
             found.ok_or(GatewayError::NotFound)
         };
-        let is_refused = !matches!(&sent, Ok(_) | Err(GatewayError::Unavailable { .. }));
-        if is_refused {
-            // The provider's refunds say why, and that it listens to us at all: a wrong key of ours refuses nothing.
-            self.check_refunds(payment).await?;
-        }
+        let is_refused = match &sent {
+            Ok(_) | Err(GatewayError::Unavailable { .. }) => false,
+            Err(error) => {
+                // The provider's refunds say why, and that it listens to us at all: a wrong key of ours refuses nothing.
+                let listed = self.check_refunds(payment).await;
+                if !matches!(error, GatewayError::UnexpectedState { .. }) {
+                    listed?;
+                }
+                true
+            }
+        };
         let conclude = |draft: &mut Draft| {
             match &sent {
                 Ok(report) => draft.apply_refund(report),

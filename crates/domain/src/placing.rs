@@ -138,6 +138,9 @@ pub enum Refusal {
     /// The products are in different currencies.
     #[error("the products are in different currencies")]
     MixedCurrencies,
+    /// The price that the buyer was shown is none in the product's currency.
+    #[error("a price is none in the product's currency")]
+    BadPrice(ProductId),
     /// The price that the buyer was shown is no longer the price.
     #[error("the price of a product has changed")]
     PriceChanged {
@@ -190,9 +193,14 @@ pub fn allocate(
         return Err(Refusal::MixedCurrencies);
     }
     for (line, offer) in &wanted {
-        let holds = |shown: &Decimal| shown.in_currency(offer.price.currency()) == Ok(offer.price);
-        if !line.shown_prices.iter().all(holds) {
-            return Err(Refusal::PriceChanged { product_id: line.product_id, price: offer.price });
+        for shown in &line.shown_prices {
+            match shown.in_currency(offer.price.currency()) {
+                Err(_) => return Err(Refusal::BadPrice(line.product_id)),
+                Ok(price) if price == offer.price => {}
+                Ok(_) => {
+                    return Err(Refusal::PriceChanged { product_id: line.product_id, price: offer.price });
+                }
+            }
         }
     }
     let short: Vec<_> = wanted

@@ -9,7 +9,7 @@ mod disputes;
 mod refunds;
 
 pub use refunds::{
-    MAX_FAILED_REFUNDS, Orphan, REFUND_RETRY, RefundRefusal, RefundRequest, is_refunded, orphan,
+    MAX_FAILED_REFUNDS, Orphan, REFUND_RETRIES, RefundRefusal, RefundRequest, is_refunded, orphan,
 };
 
 use time::OffsetDateTime;

@@ -105,6 +105,7 @@ impl From<&Refusal> for ApiError {
                 Self::new(ErrorCode::ProductUnavailable).with_details(&json!({ "product_ids": products }))
             }
             Refusal::MixedCurrencies => ErrorCode::MixedCurrencies.into(),
+            Refusal::BadPrice(_) => Self::field("items", Problem::AmountInexact),
             Refusal::PriceChanged { product_id, price } => {
                 #[derive(serde::Serialize)]
                 struct Details {

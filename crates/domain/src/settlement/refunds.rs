@@ -13,11 +13,12 @@ use crate::{
 };
 
 /// Automatic refunds of one payment that may fail before a person has to look.
-pub const MAX_FAILED_REFUNDS: usize = 5;
+pub const MAX_FAILED_REFUNDS: usize = REFUND_RETRIES.len() + 1;
 
-/// How long after a failed automatic refund the next one is sent; longer after each. The provider repeats a refusal
-/// such as `balance_insufficient` under the same key, so each is a refund of its own.
-pub const REFUND_RETRY: Duration = Duration::hours(1);
+/// How long after each failed automatic refund the next one is sent; after the last a person has to look. The provider
+/// repeats a refusal such as `balance_insufficient` under the same key, so each is a refund of its own.
+pub const REFUND_RETRIES: [Duration; 4] =
+    [Duration::seconds(10), Duration::hours(1), Duration::hours(4), Duration::hours(16)];
 
 /// Why a refund was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -316,12 +317,9 @@ pub fn orphan(book: &OrderBook) -> Option<Orphan> {
         let failed =
             |r: &&Refund| r.payment_id == payment.id && r.origin == RefundOrigin::Automatic && !r.is_live();
         let failed: Vec<_> = book.refunds.iter().filter(failed).collect();
-        let due_at = match (failed.last(), failed.len()) {
-            (Some(_), MAX_FAILED_REFUNDS..) => return None,
-            (Some(last), 1) => last.created_at + REFUND_RETRY,
-            (Some(last), 2) => last.created_at + REFUND_RETRY * 4,
-            (Some(last), _) => last.created_at + REFUND_RETRY * 16,
-            (None, _) => book.order.updated_at,
+        let due_at = match failed.last() {
+            Some(last) => last.created_at + *REFUND_RETRIES.get(failed.len() - 1)?,
+            None => book.order.updated_at,
         };
         let amount = Money::new(book.refundable_minor(payment), payment.captured.currency()).ok()?;
         (!amount.is_zero()).then_some(Orphan { payment_id: payment.id, amount, due_at })

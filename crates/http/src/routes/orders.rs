@@ -1,6 +1,6 @@
 //! Placing, reading, cancelling, shipping and delivering orders (contract §4).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{get, post, web::Data};
 use garde::Validate;
@@ -12,7 +12,7 @@ use spicyjump_domain::{
     money::Currency,
     order::{HistoryEntry, Order, OrderLine, OrderStatus, Shipment, ShippingAddress},
     orders::Orders,
-    placing::{Cart, CartError, CartLine, OrderAnswer, PlaceOrder, Placed},
+    placing::{Cart, CartError, CartLine, OrderAnswer, PlaceOrder, Placed, Refusal},
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -31,6 +31,7 @@ use crate::{
     path::PathId,
     problem::Problem,
     rules::{any, integer, list, nullable, one_of, optional, required, text},
+    telemetry,
     time::Timestamp,
 };
 
@@ -38,6 +39,9 @@ use super::{
     names::{FulfilmentName, OrderStatusName, PaymentStatusName},
     products::CurrencyCode,
 };
+
+/// How long a buyer who cancels a paid order waits for the refund; it is on its way all the same.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is ordered.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -346,11 +350,13 @@ pub(crate) async fn place_order(
 ) -> Result<Answer, ApiError> {
     let once = key.once(user.id, body.raw());
     let PlaceOrderBody { items, shipping_address, note } = body.into_inner();
-    let cart = cart(items.required("items")?)?;
+    let items = items.required("items")?;
+    let products: Places = items.iter().map(|item| item.value()?.product_id.value().copied()).collect();
+    let cart = cart(items)?;
     let address = shipping_address.required("shipping_address")?.into_address()?;
     let render: OrderAnswer = {
-        let context = context.clone();
-        Arc::new(move |placed| match answer(placed) {
+        let (context, products) = (context.clone(), products.clone());
+        Arc::new(move |placed| match answer(placed, &products) {
             Ok(answer) => Some(answer.to_record()),
             Err(error) if is_kept(error.code()) => Some(Answer::failure(&error, &context).to_record()),
             Err(_) => None,
@@ -358,14 +364,35 @@ pub(crate) async fn place_order(
     };
     let once = once.map(|once| (once, render));
     match use_case.run(*user, cart, address, note.into_value(), once).await? {
-        Replayable::Fresh(placed) => answer(&placed),
+        Replayable::Fresh(placed) => {
+            let answer = answer(&placed, &products);
+            count(answer.as_ref());
+            answer
+        }
         Replayable::Replayed(record) => Ok(Answer::replayed(record)),
     }
 }
 
-fn answer(placed: &Placed) -> Result<Answer, ApiError> {
+fn count(answer: Result<&Answer, &ApiError>) {
+    match answer {
+        Ok(_) => metrics::counter!(telemetry::ORDERS_PLACED).increment(1),
+        Err(error) => {
+            let reason = error.code().code();
+            metrics::counter!(telemetry::ORDERS_REFUSED, "reason" => reason).increment(1);
+        }
+    }
+}
+
+/// The products of a body's items, in their order: where a refusal is about one of its fields.
+type Places = Vec<Option<ProductId>>;
+
+fn answer(placed: &Placed, products: &Places) -> Result<Answer, ApiError> {
     match placed {
         Ok(order) => created(OneOrder::from(order)),
+        Err(Refusal::BadPrice(product)) => {
+            let place = products.iter().position(|id| *id == Some(*product)).unwrap_or_default();
+            Err(ApiError::field(&format!("items.{place}.unit_price"), Problem::AmountInexact))
+        }
         Err(refusal) => Err(refusal.into()),
     }
 }
@@ -431,12 +458,13 @@ pub(crate) async fn cancel_order(
         return ok(OneOrder::from(&cancelled.order));
     }
     // The refund is written down; whether the provider takes it now or later, the order is off.
-    if let Err(error) = caretaker.tend(id.0).await {
-        tracing::warn!(
-            order.id = id.0.get(),
-            error = error.to_string(),
-            "the refund of a cancelled order is late"
-        );
+    match tokio::time::timeout(PATIENCE, caretaker.tend(id.0)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            let error = error.to_string();
+            tracing::warn!(order.id = id.0.get(), error, "the refund of a cancelled order is late");
+        }
+        Err(_) => tracing::warn!(order.id = id.0.get(), "the refund of a cancelled order is late"),
     }
     ok(OneOrder::from(&orders.read(*user, id.0).await?))
 }
