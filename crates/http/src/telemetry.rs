@@ -9,6 +9,14 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 const REQUESTS: &str = "http_requests_total";
 const DURATION: &str = "http_request_duration_seconds";
 const IN_FLIGHT: &str = "http_requests_in_flight";
+/// Orders that were placed; answers that were only repeated do not count.
+pub(crate) const ORDERS_PLACED: &str = "spicyjump_orders_placed_total";
+/// Orders that were refused, by `reason`: the answer's code.
+pub(crate) const ORDERS_REFUSED: &str = "spicyjump_orders_refused_total";
+/// Webhook deliveries that were taken, by `outcome`.
+pub(crate) const WEBHOOK_EVENTS: &str = "spicyjump_webhook_events_total";
+/// Webhook deliveries that were not taken, by `code`: the answer's.
+pub(crate) const WEBHOOK_FAILURES: &str = "spicyjump_webhook_failures_total";
 
 /// Upper bounds in seconds, from a cached answer to the request timeout.
 const BUCKETS: [f64; 14] =
@@ -25,6 +33,10 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_counter!(REQUESTS, "Requests answered, by route pattern, method and status.");
     describe_histogram!(DURATION, "Seconds until the answer began, by route pattern and method.");
     describe_gauge!(IN_FLIGHT, "Requests being answered.");
+    describe_counter!(ORDERS_PLACED, "Orders placed.");
+    describe_counter!(ORDERS_REFUSED, "Orders refused, by reason.");
+    describe_counter!(WEBHOOK_EVENTS, "Stripe's events taken, by outcome.");
+    describe_counter!(WEBHOOK_FAILURES, "Deliveries of events refused or failed, by code.");
     Ok(handle)
 }
 

@@ -27,6 +27,7 @@ use crate::{
     path::PathId,
     problem::Problem,
     rules::{any, nullable, required, text},
+    telemetry,
     time::Timestamp,
 };
 
@@ -348,13 +349,17 @@ pub(crate) async fn callback(
     body: RawBody,
 ) -> Result<Answer, ApiError> {
     let signature = request.headers().get("stripe-signature").and_then(|value| value.to_str().ok());
-    let (event, handled) = webhooks.receive(&body.0, signature.unwrap_or_default()).await?;
+    let received = webhooks.receive(&body.0, signature.unwrap_or_default()).await;
+    let (event, handled) = received.map_err(ApiError::from).inspect_err(|error| {
+        let code = error.code().code();
+        metrics::counter!(telemetry::WEBHOOK_FAILURES, "code" => code).increment(1);
+    })?;
     let outcome = match handled {
         Handled::Applied => "applied",
         Handled::Known => "known",
         Handled::Foreign => "foreign",
     };
-    metrics::counter!("spicyjump_webhook_events_total", "outcome" => outcome).increment(1);
+    metrics::counter!(telemetry::WEBHOOK_EVENTS, "outcome" => outcome).increment(1);
     tracing::info!(event.id = event.id, event.kind = event.kind, outcome, "webhook");
     Answer::plain(&Taken { success: true })
 }
