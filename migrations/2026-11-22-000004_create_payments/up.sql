@@ -27,6 +27,7 @@ CREATE INDEX payments_order ON payments (order_id);
 CREATE UNIQUE INDEX payments_one_open ON payments (order_id)
     WHERE state NOT IN ('succeeded', 'canceled', 'mismatch');
 CREATE INDEX payments_open ON payments (order_id, checked_at) WHERE state NOT IN ('succeeded', 'canceled', 'mismatch');
+CREATE INDEX payments_mismatch ON payments (id) WHERE state = 'mismatch';
 ALTER TABLE orders ADD CONSTRAINT orders_settled_by FOREIGN KEY (settled_by) REFERENCES payments
     DEFERRABLE INITIALLY DEFERRED;
 

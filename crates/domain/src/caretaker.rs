@@ -11,7 +11,7 @@ use crate::{
     ids::OrderId,
     order::InvalidTransition,
     orders::{BookOf, UpdateError},
-    payment::{OrderBook, PaymentState},
+    payment::{OrderBook, Payment, PaymentState},
     payments::{PaymentError, Payments},
     settlement::Draft,
     upkeep::{Step, due_at, may_close, next_step},
@@ -32,6 +32,24 @@ pub struct Caretaker {
     pub retry_after: Duration,
 }
 
+/// What attending to an order came to.
+#[derive(Debug)]
+pub struct Attended {
+    /// What was done, in this order; it stands, whatever came after it.
+    pub steps: Vec<TakenStep>,
+    /// What the order was put off for, to be reported.
+    pub outcome: Result<(), PaymentError>,
+}
+
+/// A step that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TakenStep {
+    /// Which.
+    pub step: Step,
+    /// Whether it changed the order, a payment or a refund. An open payment that is as it was did not.
+    pub changed: bool,
+}
+
 impl Caretaker {
     /// Takes up to `limit` due orders, to be [attended](Self::attend) to within [`LEASE`].
     ///
@@ -44,15 +62,15 @@ impl Caretaker {
 
     /// Does what is to be done about an order, or puts it off: one that fails holds up no other. Orders may be attended
     /// to side by side.
-    ///
-    /// # Errors
-    /// What it was put off for, to be reported.
-    pub async fn attend(&self, id: OrderId) -> Result<(), PaymentError> {
-        let outcome = self.tend(id).await;
-        if outcome.is_err() {
-            self.put_off(id).await?;
+    pub async fn attend(&self, id: OrderId) -> Attended {
+        let mut steps = vec![];
+        let mut outcome = self.carry_out(id, &mut steps).await;
+        if outcome.is_err()
+            && let Err(failure) = self.put_off(id).await
+        {
+            outcome = Err(failure.into());
         }
-        outcome
+        Attended { steps, outcome }
     }
 
     /// Does what is to be done about one order now.
@@ -60,6 +78,10 @@ impl Caretaker {
     /// # Errors
     /// The first step's that fails; what was done before it stands.
     pub async fn tend(&self, id: OrderId) -> Result<(), PaymentError> {
+        self.carry_out(id, &mut vec![]).await
+    }
+
+    async fn carry_out(&self, id: OrderId, taken: &mut Vec<TakenStep>) -> Result<(), PaymentError> {
         let desk = &self.payments.desk;
         for _ in 0..MAX_STEPS {
             let book = desk.store.load(BookOf::Order(id)).await?.ok_or(PaymentError::OrderNotFound)?;
@@ -70,7 +92,8 @@ impl Caretaker {
                 }
                 return Ok(());
             };
-            self.take(step, &book).await?;
+            let changed = self.take(step, &book).await?;
+            taken.push(TakenStep { step, changed });
         }
         Ok(self.put_off(id).await?)
     }
@@ -79,7 +102,7 @@ impl Caretaker {
     ///
     /// # Errors
     /// When the store fails; the order stays leased then, too.
-    pub async fn put_off(&self, id: OrderId) -> Result<(), StoreFailure> {
+    async fn put_off(&self, id: OrderId) -> Result<(), StoreFailure> {
         let desk = &self.payments.desk;
         let Ok(Some(book)) = desk.store.load(BookOf::Order(id)).await else { return Ok(()) };
         let until = desk.clock.now() + self.retry_after;
@@ -102,27 +125,35 @@ impl Caretaker {
         Ok(after.state != payment.state)
     }
 
-    async fn take(&self, step: Step, book: &OrderBook) -> Result<(), PaymentError> {
+    /// Whether it changed more than when to look again.
+    async fn take(&self, step: Step, book: &OrderBook) -> Result<bool, PaymentError> {
         let payments = &self.payments;
         let payment = |id| book.payment(id).ok_or(PaymentError::PaymentNotFound);
-        match step {
-            Step::SendRefund(id) => payments.send_refund(book, id).await.map(drop),
-            Step::Settle => self.settle(book.order.id).await,
-            Step::FinishCreation(id) => payments.create_intent(payment(id)?).await.map(drop),
-            Step::CheckIntent(id) => payments.check(payment(id)?).await.map(drop),
-            Step::CancelIntent(id) => payments.cancel_intent(payment(id)?).await.map(drop),
-            Step::CheckRefunds(id) => payments.check_refunds(payment(id)?).await,
-            Step::CloseIntent(id) => {
-                let checked = payments.check(payment(id)?).await?;
-                let desk = &payments.desk;
-                let open = checked.state.is_open() && checked.state != PaymentState::Creating;
-                if open && may_close(book, &checked, &desk.policy, desk.clock.now()) {
-                    payments.cancel_intent(&checked).await?;
-                }
-                Ok(())
+        let after = match step {
+            Step::SendRefund(id) => return payments.send_refund(book, id).await.map(|_| true),
+            Step::Settle => return self.settle(book.order.id).await.map(|()| true),
+            Step::Expire => return self.expire(book.order.id).await,
+            Step::CheckRefunds(id) => {
+                payments.check_refunds(payment(id)?).await?;
+                let after = payments.desk.store.load(BookOf::Order(book.order.id)).await?;
+                return Ok(after.is_some_and(|after| after.refunds != book.refunds));
             }
-            Step::Expire => self.expire(book.order.id).await,
+            Step::FinishCreation(id) => payments.create_intent(payment(id)?).await?,
+            Step::CheckIntent(id) => payments.check(payment(id)?).await?,
+            Step::CancelIntent(id) => payments.cancel_intent(payment(id)?).await?,
+            Step::CloseIntent(id) => self.close_intent(book, payment(id)?).await?,
+        };
+        Ok(book.payment(after.id).is_none_or(|before| before.state != after.state))
+    }
+
+    async fn close_intent(&self, book: &OrderBook, payment: &Payment) -> Result<Payment, PaymentError> {
+        let desk = &self.payments.desk;
+        let checked = self.payments.check(payment).await?;
+        let open = checked.state.is_open() && checked.state != PaymentState::Creating;
+        if open && may_close(book, &checked, &desk.policy, desk.clock.now()) {
+            return self.payments.cancel_intent(&checked).await;
         }
+        Ok(checked)
     }
 
     /// Writes the order anew: what follows from its facts follows now.
@@ -132,10 +163,11 @@ impl Caretaker {
         Ok(())
     }
 
-    async fn expire(&self, id: OrderId) -> Result<(), PaymentError> {
+    async fn expire(&self, id: OrderId) -> Result<bool, PaymentError> {
         match self.payments.desk.update(BookOf::Order(id), None, Draft::expire).await {
+            Ok(_) => Ok(true),
             // Paid, cancelled or given a new payment meanwhile: nothing to do.
-            Ok(_) | Err(UpdateError::Refused(InvalidTransition { .. })) => Ok(()),
+            Err(UpdateError::Refused(InvalidTransition { .. })) => Ok(false),
             Err(UpdateError::Store(failure)) => Err(failure.into()),
             Err(UpdateError::NotFound | UpdateError::KnownEvent) => Err(PaymentError::OrderNotFound),
         }

@@ -35,6 +35,12 @@ pub struct PgOrders {
 }
 
 #[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+#[derive(QueryableByName)]
 struct Id {
     #[diesel(sql_type = BigInt)]
     id: i64,
@@ -45,6 +51,17 @@ impl PgOrders {
     #[must_use]
     pub fn new(database: Database) -> Self {
         Self { database }
+    }
+
+    /// Payments that brought another amount or currency than was asked for, ever.
+    ///
+    /// # Errors
+    /// When they cannot be counted.
+    pub async fn mismatches(&self) -> Result<u64, StoreFailure> {
+        let query = sql("SELECT count(*) AS count FROM payments WHERE state = 'mismatch'");
+        let mut conn = self.database.get().await?;
+        let row: Count = query.get_result(&mut conn).await.map_err(failure)?;
+        Ok(row.count.unsigned_abs())
     }
 
     async fn document(&self, query: Sql<'_>) -> Result<Value, StoreFailure> {

@@ -1,18 +1,19 @@
-//! How full the connection pool and the outbox are.
+//! How full the connection pool and the outbox are, and how many payments need a person.
 
 use std::time::Duration;
 
 use metrics::{describe_gauge, gauge};
 use spicyjump_domain::mail::Outbox as _;
-use spicyjump_postgres::{Database, PgOutbox};
+use spicyjump_postgres::{Database, PgOrders, PgOutbox};
 use tokio::time::interval;
 
 const INTERVAL: Duration = Duration::from_secs(5);
 
-const CONNECTIONS: &str = "database_connections";
-const WAITING: &str = "database_waiting_requests";
-const MAILS: &str = "outbox_mails";
-const OLDEST_MAIL: &str = "outbox_oldest_pending_seconds";
+const CONNECTIONS: &str = "spicyjump_database_connections";
+const WAITING: &str = "spicyjump_database_waiting_requests";
+const MAILS: &str = "spicyjump_outbox_mails";
+const OLDEST_MAIL: &str = "spicyjump_outbox_oldest_pending_seconds";
+const MISMATCHES: &str = "spicyjump_payment_mismatches";
 
 /// Watches for ever; may be cut off anywhere.
 pub(super) async fn watch(database: Database) {
@@ -20,7 +21,8 @@ pub(super) async fn watch(database: Database) {
     describe_gauge!(WAITING, "Requests that wait for a connection to the database.");
     describe_gauge!(MAILS, "Mails that wait or were given up, by status.");
     describe_gauge!(OLDEST_MAIL, "Age of the oldest mail that waits.");
-    let outbox = PgOutbox::new(database.clone());
+    describe_gauge!(MISMATCHES, "Payments that brought another amount or currency than was asked for, ever.");
+    let (outbox, orders) = (PgOutbox::new(database.clone()), PgOrders::new(database.clone()));
     let mut ticks = interval(INTERVAL);
     loop {
         ticks.tick().await;
@@ -33,6 +35,9 @@ pub(super) async fn watch(database: Database) {
             gauge!(MAILS, "status" => "pending").set(number(depth.pending));
             gauge!(MAILS, "status" => "dead").set(number(depth.dead));
             gauge!(OLDEST_MAIL).set(number(depth.oldest_pending_seconds));
+        }
+        if let Ok(mismatches) = orders.mismatches().await {
+            gauge!(MISMATCHES).set(number(mismatches));
         }
     }
 }

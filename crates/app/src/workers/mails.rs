@@ -76,7 +76,7 @@ impl Queue for Mails {
                 "dead"
             }
         };
-        counter!("mails_total", "outcome" => label).increment(1);
+        counter!("spicyjump_mails_total", "outcome" => label).increment(1);
         if let Err(error) = self.outbox.finish(mail.id, &outcome).await {
             // It goes out again then, under the same Message-ID.
             tracing::warn!(mail = id, "a mail stays leased: {}", failure::reason(&error));

@@ -159,7 +159,7 @@ pub(crate) fn upkeep(world: &mut World) {
         let due = caretaker.due(10).await.map_err(|error| format!("{error:?}"))?;
         let mut failed = vec![];
         for id in due {
-            failed.extend(caretaker.attend(id).await.err().map(|error| format!("{id}: {error:?}")));
+            failed.extend(caretaker.attend(id).await.outcome.err().map(|error| format!("{id}: {error:?}")));
         }
         if failed.is_empty() { Ok(()) } else { Err(failed.join(", ")) }
     });
