@@ -173,3 +173,116 @@ impl Caretaker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        account::{Actor, Role},
+        money::{Currency, Money},
+        order::{OrderStatus, ShippingAddress},
+        orders::OrderDesk,
+        payments::{CheckoutLinks, Minimums},
+        placing::{Cart, CartLine, PlaceOrder},
+        testing::{FakeGateway, Fault, FixedClock, MemoryShop, Outcome, block_on},
+        upkeep::Policy,
+    };
+
+    struct NoPage;
+
+    impl CheckoutLinks for NoPage {
+        fn checkout_url(&self, _: &Payment) -> String {
+            "https://shop.test/paid".into()
+        }
+    }
+
+    /// A shop with one order whose payment is open at the provider.
+    struct World {
+        clock: Arc<FixedClock>,
+        shop: Arc<MemoryShop>,
+        gateway: Arc<FakeGateway>,
+        caretaker: Caretaker,
+    }
+
+    fn world() -> World {
+        let clock = Arc::new(FixedClock::default());
+        let shop = Arc::new(MemoryShop::new(clock.clone()));
+        let gateway = Arc::new(FakeGateway::new(clock.clone()));
+        let policy = Policy { payment_window: Duration::minutes(30), reconcile_after: Duration::minutes(5) };
+        let payments = Payments {
+            desk: OrderDesk { store: shop.clone(), clock: clock.clone(), policy },
+            gateway: gateway.clone(),
+            links: Arc::new(NoPage),
+            minimums: Minimums { usd: 50, krw: 50, eur: 50 },
+        };
+        let buyer = Actor { id: shop.add_person(Role::Buyer), role: Role::Buyer };
+        let price = Money::new(10_000, Currency::Usd).unwrap();
+        let product_id = shop.add_product(shop.add_person(Role::Seller), price, 1);
+        let cart = Cart::new([CartLine { product_id, quantity: 1, shown_prices: vec![] }]).unwrap();
+        let address = ShippingAddress {
+            recipient: "김하나".into(),
+            phone: "010".into(),
+            line1: "1".into(),
+            line2: None,
+            city: "서울".into(),
+            region: None,
+            postal_code: "04524".into(),
+            country: "KR".into(),
+        };
+        let place =
+            PlaceOrder { orders: shop.clone(), clock: clock.clone(), payment_window: policy.payment_window };
+        block_on(place.run(buyer, cart, address, None, None)).unwrap();
+        let order = shop.books()[0].order.id;
+        block_on(payments.start(buyer, order, None, None)).unwrap();
+        World { clock, shop, gateway, caretaker: Caretaker { payments, retry_after: Duration::MINUTE } }
+    }
+
+    impl World {
+        fn after(&self, time: Duration) -> Attended {
+            self.clock.advance(time);
+            let due = block_on(self.caretaker.due(10)).unwrap();
+            assert_eq!(due.len(), 1, "due {:?}", self.shop.next_due_at());
+            block_on(self.caretaker.attend(due[0]))
+        }
+
+        fn status(&self) -> OrderStatus {
+            self.shop.books()[0].order.status
+        }
+    }
+
+    fn told(attended: &Attended) -> Vec<(Step, bool)> {
+        attended.steps.iter().map(|taken| (taken.step, taken.changed)).collect()
+    }
+
+    #[test]
+    fn asking_changes_something_only_where_the_provider_has_news() {
+        let world = world();
+        let payment = world.shop.books()[0].payments[0].id;
+        assert_eq!(told(&world.after(Duration::minutes(6))), [(Step::CheckIntent(payment), false)]);
+        world.gateway.conclude(&world.gateway.intents()[0].id, Outcome::Succeeds);
+        assert_eq!(told(&world.after(Duration::minutes(6))), [(Step::CheckIntent(payment), true)]);
+        assert_eq!(world.status(), OrderStatus::Paid);
+    }
+
+    #[test]
+    fn an_unpaid_order_expires_after_its_intent_is_cancelled() {
+        let world = world();
+        let payment = world.shop.books()[0].payments[0].id;
+        let steps = told(&world.after(Duration::minutes(31)));
+        assert_eq!(steps.last(), Some(&(Step::Expire, true)));
+        assert!(steps.contains(&(Step::CloseIntent(payment), true)), "{steps:?}");
+        assert_eq!(world.status(), OrderStatus::Expired);
+    }
+
+    #[test]
+    fn an_order_that_fails_is_put_off_and_says_why() {
+        let world = world();
+        world.gateway.fail_next(Fault::Before);
+        let attended = world.after(Duration::minutes(6));
+        assert!(matches!(attended.outcome, Err(PaymentError::Unavailable(_))) && attended.steps.is_empty());
+        assert!(block_on(world.caretaker.due(10)).unwrap().is_empty());
+        assert!(world.after(Duration::MINUTE).outcome.is_ok());
+    }
+}
