@@ -173,10 +173,21 @@ impl MemoryShop {
         self.state().move_stock(id, delta).is_ok()
     }
 
+    /// The order's books.
+    #[must_use]
+    pub fn book(&self, id: OrderId) -> Option<OrderBook> {
+        self.state().orders.get(&id).map(|order| order.book.clone())
+    }
+
     /// Every order's books, by id.
     #[must_use]
     pub fn books(&self) -> Vec<OrderBook> {
-        self.state().orders.values().map(|order| order.book.clone()).collect()
+        self.each_book(OrderBook::clone)
+    }
+
+    /// What `of` finds in the books of each order, by id.
+    pub fn each_book<T>(&self, of: impl FnMut(&OrderBook) -> T) -> Vec<T> {
+        self.state().orders.values().map(|order| &order.book).map(of).collect()
     }
 
     /// When the next order is due.

@@ -130,7 +130,7 @@ fn release_early(change: &mut OrderChange, ports: &Ports) {
 }
 
 fn bring_back_refunds(change: &mut OrderChange, ports: &Ports) {
-    let stored = ports.shop.books().into_iter().find(|book| book.order.id == change.book.order.id);
+    let stored = ports.shop.book(change.book.order.id);
     for refund in stored.into_iter().flat_map(|book| book.refunds) {
         if change.book.refund(refund.id).is_none() {
             change.book.refunds.push(refund);

@@ -81,14 +81,19 @@ impl Ports {
     }
 
     async fn write(&self, change: &OrderChange) -> Result<(), SaveOrderError> {
-        let change = self.bug.map_or_else(|| change.clone(), |bug| bug.write(change.clone(), self));
-        let outcome = self.shop.save(&change).await;
+        let tampered = self.bug.map(|bug| bug.write(change.clone(), self));
+        let change = tampered.as_ref().unwrap_or(change);
+        let outcome = self.shop.save(change).await;
         match &outcome {
-            Ok(()) => self.note(invariants::after_write(&change, self)),
+            Ok(()) => self.note(invariants::after_write(change, self)),
             Err(SaveOrderError::Store(failure)) => self.note(Err(format!("not written: {failure:?}"))),
             Err(_) => {}
         }
         outcome
+    }
+
+    fn tampered(&self, request: &FrozenRequest) -> FrozenRequest {
+        self.bug.map_or_else(|| request.clone(), |bug| bug.send(request, self))
     }
 
     fn note_event(&self, event: Option<&EventRecord>) {
@@ -123,7 +128,10 @@ impl OrderStore for Ports {
     async fn load(&self, which: BookOf<'_>) -> Result<Option<OrderBook>, StoreFailure> {
         let way = self.arrive().await?;
         let book = self.shop.load(which).await;
-        way.back(book.map(|book| book.map(|book| self.bug.map_or(book.clone(), |bug| bug.read(book, which)))))
+        way.back(book.map(|book| match self.bug {
+            Some(bug) => book.map(|book| bug.read(book, which)),
+            None => book,
+        }))
     }
 
     async fn save(&self, change: &OrderChange) -> Result<(), SaveOrderError> {
@@ -221,12 +229,12 @@ impl PaymentGateway for Ports {
 
     async fn send_intent(&self, request: &FrozenRequest) -> Result<IntentReport, GatewayError> {
         others_first().await;
-        self.gateway.send_intent(&self.bug.map_or(request.clone(), |bug| bug.send(request, self))).await
+        self.gateway.send_intent(&self.tampered(request)).await
     }
 
     async fn send_refund(&self, request: &FrozenRequest) -> Result<RefundReport, GatewayError> {
         others_first().await;
-        self.gateway.send_refund(&self.bug.map_or(request.clone(), |bug| bug.send(request, self))).await
+        self.gateway.send_refund(&self.tampered(request)).await
     }
 
     async fn cancel_intent(&self, intent_id: &str) -> Result<IntentReport, GatewayError> {

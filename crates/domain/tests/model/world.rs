@@ -1,6 +1,7 @@
 //! One shop, its provider, the people, and everything that is under way.
 
 use std::{
+    collections::BTreeSet,
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
@@ -13,7 +14,9 @@ use spicyjump_domain::{
     gateway::{IntentStatus, ProviderEvent, RefundStatus, WebhookError, WebhookVerifier},
     ids::ProductId,
     money::{Currency, Money},
+    order::{HistoryEntry, OrderStatus},
     orders::{OrderDesk, Orders},
+    payment::{OrderBook, Refund},
     payments::{Minimums, Payments},
     placing::PlaceOrder,
     testing::{FakeGateway, FixedClock, MemoryShop},
@@ -109,8 +112,8 @@ impl World {
         }
     }
 
-    /// Lives through a history of its own and brings it to an end; says what went wrong.
-    pub(crate) fn run(mut self) -> Result<(), String> {
+    /// Lives through a history of its own and brings it to an end; says which steps orders took, or what went wrong.
+    pub(crate) fn run(mut self) -> Result<BTreeSet<String>, String> {
         moves::place(&mut self);
         for _ in 0..MOVES {
             moves::any(&mut self);
@@ -118,7 +121,8 @@ impl World {
             self.look_for_problems()?;
         }
         self.come_to_rest()?;
-        invariants::at_rest(&self.ports, &self.products)
+        invariants::at_rest(&self.ports, &self.products)?;
+        Ok(self.ports.shop.each_book(steps).concat().into_iter().collect())
     }
 
     #[expect(clippy::print_stdout, reason = "shown only with a counterexample")]
@@ -237,6 +241,18 @@ impl World {
             gateway.close_dispute(&dispute.id, self.rng.one_in(2));
         }
     }
+}
+
+/// What an order went through, in words.
+fn steps(book: &OrderBook) -> Vec<String> {
+    let step = |entry: &HistoryEntry| {
+        format!("{} to {}: {}", entry.from.map_or("none", OrderStatus::code), entry.to.code(), entry.reason)
+    };
+    let refund = |refund: &Refund| {
+        let (status, reason) = (&refund.status, refund.reason.as_deref().unwrap_or("asked for"));
+        format!("refund {status:?}: {reason}{}", if refund.restocked { ", restocked" } else { "" })
+    };
+    book.order.history.iter().map(step).chain(book.refunds.iter().map(refund)).collect()
 }
 
 /// Webhooks are read by the provider itself.
