@@ -18,7 +18,7 @@ use spicyjump_sandbox::{
 use spicyjump_tests::{
     AsMoney as _, Options, Shop, User,
     people::{id, order_body},
-    until,
+    program, until,
 };
 
 /// Places orders until the server does not answer; remembers each answer, and the key of the request without one.
@@ -113,9 +113,7 @@ async fn a_purchase_cut_short_at_any_call_is_finished_once_by_a_repeat() {
             })
             .await;
             buyer.await_order(order, "paid", "paid").await;
-            let intents = shop.stripe().intents();
-            let of_it = intents.iter().filter(|intent| intent["metadata"]["order_id"] == order.to_string());
-            assert_eq!(of_it.count(), 1, "{key}");
+            assert_eq!(shop.intents_of(order).len(), 1, "{key}");
         }
     }
     assert_eq!(shop.events_of("charge.succeeded").len(), 4);
@@ -138,9 +136,7 @@ async fn a_payment_cut_short_is_found_by_reconciling() {
         let answer = buyer.try_pay(order, Some("pm_card_visa")).await;
         assert!([200, 201, 409].contains(&answer.status), "{}", answer.text());
         buyer.await_order(order, "paid", "paid").await;
-        let intents = shop.stripe().intents();
-        let of_it = intents.iter().filter(|intent| intent["metadata"]["order_id"] == order.to_string());
-        assert_eq!(of_it.count(), 1, "{path}");
+        assert_eq!(shop.intents_of(order).len(), 1, "{path}");
     }
     assert_eq!(shop.events_of("charge.succeeded").len(), 2);
     shop.audit().await;
@@ -239,6 +235,43 @@ async fn a_database_that_restarts_is_503_for_a_while_and_nothing_else() {
     shop.audit().await;
     drop(shop);
     cluster.remove().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_webhook_that_cannot_be_recorded_is_asked_for_again_and_then_counts() {
+    let mut cluster = ThrowawayCluster::start().await.unwrap();
+    cluster.create_database("shop").await.unwrap();
+    keep_what_is_committed(&cluster).await;
+    let shop = Shop::start(Options::default().database(cluster.url("shop"))).await;
+    let product = shop.seller().await.product("10.00", 5).await;
+    let buyer = shop.buyer().await;
+    let order = id(&buyer.order(&[(product, 2)]).await);
+    shop.stripe().hold_webhooks();
+    let secure =
+        buyer.try_pay(order, Some("pm_card_authenticationRequired")).await.data(201)["payment"].clone();
+    shop.stripe().authenticate(secure["provider_payment_id"].as_str().unwrap(), true).unwrap();
+    let succeeded = shop.events_of("payment_intent.succeeded")[0].clone();
+
+    cluster.kill().await.unwrap();
+    let delivery = shop.stripe().deliver(&succeeded).await.unwrap();
+    assert_eq!(delivery.status, Some(503), "neither lost nor refused for good");
+    cluster.restart().await.unwrap();
+    until("it is taken", async || shop.stripe().deliver(&succeeded).await.unwrap().status == Some(200)).await;
+    buyer.await_order(order, "paid", "paid").await;
+    shop.audit().await;
+    drop(shop);
+    cluster.remove().await.unwrap();
+}
+
+#[tokio::test]
+async fn instances_that_start_at_once_migrate_once() {
+    let database = spicyjump_sandbox::postgres::TestDatabase::create().await;
+    let directory = tempfile::tempdir().unwrap();
+    let settings = [("DATABASE_URL", database.url().to_owned())];
+    let migrations = (0..4).map(|_| program::run(&["migrate"], &settings, directory.path()));
+    for output in join_all(migrations).await {
+        assert!(output.status.success(), "{}", program::words(&output));
+    }
 }
 
 /// A throwaway cluster answers before it has written; the shop's must not.

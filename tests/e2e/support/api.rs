@@ -55,7 +55,6 @@ impl Api {
     }
 
     /// A request to be shaped further; `path` is the whole one, such as `/v1/orders`.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> Call {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         if let Some(token) = &self.token {

@@ -24,6 +24,8 @@ use crate::eventually;
 
 /// The key under which WebDriver names an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// A window narrower than this is no desktop's: Chromium shows it as a phone would.
+const NARROWEST: u32 = 500;
 const START: Duration = Duration::from_secs(60);
 
 /// A browser window. It is closed with this value.
@@ -66,7 +68,11 @@ impl Browser {
             format!("--lang={language}"),
             format!("--accept-lang={language}"),
         ];
-        let options = json!({ "args": arguments, "prefs": { "intl.accept_languages": language } });
+        let mut options = json!({ "args": arguments, "prefs": { "intl.accept_languages": language } });
+        if width < NARROWEST {
+            let screen = json!({ "width": width, "height": height, "pixelRatio": 2, "touch": true });
+            options["mobileEmulation"] = json!({ "deviceMetrics": screen });
+        }
         let capabilities = json!({ "alwaysMatch": {
             "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" },
         } });

@@ -15,8 +15,8 @@ pub const SECURE_CARD: &str = "4000002500003155";
 
 /// A usual laptop.
 pub const DESKTOP: (u32, u32) = (1280, 900);
-/// The narrowest window that Chromium opens is wider than a phone, so the page's own width is set.
-pub const PHONE: (u32, u32) = (500, 850);
+/// A usual phone.
+pub const PHONE: (u32, u32) = (390, 844);
 
 /// A browser with a checkout page in it.
 pub struct CheckoutPage(pub Browser);

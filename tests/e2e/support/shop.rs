@@ -130,6 +130,13 @@ impl Shop {
         self.restart().await;
     }
 
+    /// Where its database is, with all rights.
+    #[must_use]
+    pub fn database_url(&self) -> &str {
+        let url = self.settings.iter().find(|(name, _)| *name == "DATABASE_URL");
+        url.map(|(_, url)| url.as_str()).unwrap_or_default()
+    }
+
     /// The API as nobody in particular.
     #[must_use]
     pub fn api(&self) -> Api {
@@ -205,6 +212,14 @@ impl Shop {
         let intents = self.stripe().intents();
         assert_eq!(intents.len(), 1, "one intent: {intents:?}");
         intents[0].clone()
+    }
+
+    /// Stripe's intents that name this order.
+    #[must_use]
+    pub fn intents_of(&self, order: i64) -> Vec<Value> {
+        let name = order.to_string();
+        let names = |intent: &Value| intent["metadata"]["order_id"] == name.as_str();
+        self.stripe().intents().into_iter().filter(names).collect()
     }
 
     /// Stripe's only refund.
