@@ -13,7 +13,10 @@ use clap::{
 use secrecy::SecretString;
 use spicyjump_domain::{ids::MailId, mail::MailStatus};
 
-use crate::config::{self, Group, Layer, SETTINGS, Section as _, Values};
+use crate::{
+    config::{self, Group, Layer, SETTINGS, Section as _, Values},
+    demo,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,7 +54,7 @@ pub(crate) enum Command {
     /// Fill the database with a demo shop: users, categories, products
     SeedDemo {
         /// How many products to make
-        #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+        #[arg(long, value_name = "N", default_value_t = demo::PRODUCTS, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
         products: u64,
     },
     /// Create an admin, or promote an existing user; the password is in `ADMIN_PASSWORD` or a line on standard input
@@ -153,6 +156,7 @@ fn groups(command: &str) -> &'static [Group] {
         "dev" => &[Group::Server, Group::Limits, Group::Orders, Group::Log],
         "reconcile" => config::PaymentsConfig::GROUPS,
         "events" => config::EventsConfig::GROUPS,
+        "seed-demo" => &[Group::Database, Group::Images, Group::Outbound, Group::Log],
         _ => config::StoreConfig::GROUPS,
     }
 }

@@ -7,6 +7,7 @@ mod events;
 mod migrate;
 mod outbox;
 mod reconcile;
+mod seed_demo;
 mod serve;
 mod worker;
 
@@ -42,7 +43,7 @@ async fn dispatch(invocation: Invocation) -> Result<ExitCode, Failure> {
         Command::Worker => worker::run(&values).await?,
         Command::Migrate => migrate::run(&values).await?,
         Command::Dev => dev::run(values).await?,
-        Command::SeedDemo { .. } => return Err(Failure::Run("not in this build".to_owned())),
+        Command::SeedDemo { products } => seed_demo::run(&values, products).await?,
         Command::CreateAdmin(args) => create_admin::run(&values, args, admin_password).await?,
         Command::Audit => return audit::run(&values).await,
         Command::Reconcile { older_than } => return reconcile::run(&values, older_than).await,

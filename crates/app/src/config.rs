@@ -128,6 +128,25 @@ impl Section for EventsConfig {
     }
 }
 
+/// What a demo shop takes: pictures only where there is a bucket for them.
+#[derive(Debug)]
+pub(crate) struct SeedConfig {
+    pub(crate) store: StoreConfig,
+    pub(crate) images: Option<Images>,
+}
+
+impl Section for SeedConfig {
+    const GROUPS: &[Group] = StoreConfig::GROUPS;
+
+    fn read(values: &Values) -> Result<Self, ConfigError> {
+        let has_bucket = values.require(Images::GROUPS).is_ok();
+        Ok(Self {
+            store: Section::read(values)?,
+            images: has_bucket.then(|| Section::read(values)).transpose()?,
+        })
+    }
+}
+
 /// What a command needs that works on the database alone.
 #[derive(Debug)]
 pub(crate) struct StoreConfig {

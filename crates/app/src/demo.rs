@@ -1,6 +1,34 @@
-//! The people of the demo shop.
+//! The demo shop: people who can log in, categories, goods with pictures.
+//!
+//! The same shop whenever it is made, so that making it twice adds nothing.
 
-use spicyjump_domain::{account::Role, locale::Locale};
+mod goods;
+mod picture;
+
+use std::io::{self, Write as _};
+
+use spicyjump_domain::{
+    account::{Role, User},
+    accounts::{AccountStore, NewUser, PasswordHasher as _, SecretTokens as _, StoredToken},
+    catalogue::{
+        CatalogueStore, CategoryDetails, CategoryError, NewProduct, ProductDetails, ProductFilter,
+        ProductSort, ProductStatus, SaveProductError,
+    },
+    clock::Clock as _,
+    failure::StoreFailure,
+    ids::{CategoryId, UserId},
+    images::{ImageKey, ImageStore, ImageType},
+    locale::Locale,
+    money::Money,
+    paging::{PageRequest, Position},
+};
+use spicyjump_http::{cdn_base::CdnBase, passwords::Argon2Passwords, secret_tokens::RandomTokens};
+use spicyjump_postgres::{Database, PgAccounts, PgCatalogue};
+use spicyjump_s3::S3ImageStore;
+use uuid::Uuid;
+
+use self::goods::{CATEGORIES, GOODS, Good};
+use crate::{clock::SystemClock, failure::Failure};
 
 /// Somebody who can log in. The password is in this file for everyone to read, so the shop is for trying out only.
 #[derive(Debug)]
@@ -20,3 +48,153 @@ pub(crate) const LOGINS: [Login; 3] = [
     Login { email: "seller@example.com", name: "Seoul Pantry", role: Role::Seller, locale: Locale::En },
     Login { email: "admin@example.com", name: "Admin", role: Role::Admin, locale: Locale::En },
 ];
+
+/// How many products the shop has by itself; more are numbered copies of these.
+pub(crate) const PRODUCTS: u64 = GOODS.len() as u64;
+
+/// Where pictures go, and where they are read.
+pub(crate) struct Gallery {
+    pub(crate) store: S3ImageStore,
+    pub(crate) cdn: CdnBase,
+}
+
+/// Makes what is missing of the demo shop, up to `products` products; returns how many products were added.
+///
+/// # Errors
+/// When the database or the image store is away; doing it again goes on from there.
+pub(crate) async fn seed(
+    database: &Database,
+    gallery: Option<&Gallery>,
+    products: u64,
+) -> Result<u64, Failure> {
+    let away = |failure: StoreFailure| Failure::store("demo shop", &failure);
+    let seller = people(&PgAccounts::new(database.clone())).await?;
+    let catalogue = PgCatalogue::new(database.clone());
+    let categories = categories(&catalogue).await?;
+    let mut added = 0;
+    for (number, good) in (0_u32..).zip(&GOODS).take(usize::try_from(products).unwrap_or(usize::MAX)) {
+        if !is_there(&catalogue, seller, good).await.map_err(away)? {
+            let images = match gallery {
+                Some(gallery) => vec![hang(gallery, good, number).await?],
+                None => vec![],
+            };
+            let product = product(seller, good, categories.get(good.category).copied(), images)?;
+            add(&catalogue, &product).await?;
+            added += 1;
+        }
+    }
+    Ok(added)
+}
+
+/// Makes those who are not there yet; returns the seller.
+async fn people(store: &dyn AccountStore) -> Result<UserId, Failure> {
+    let away = |failure: StoreFailure| Failure::store("demo shop", &failure);
+    let mut seller = None;
+    for Login { email, name, role, locale } in &LOGINS {
+        let user = if let Some((user, _)) = store.by_email(email).await.map_err(away)? {
+            Some(user)
+        } else {
+            let password_hash = Argon2Passwords::new(1).hash(PASSWORD.to_owned()).await;
+            let user = NewUser {
+                email: (*email).to_owned(),
+                password_hash: password_hash.map_err(|error| Failure::because("demo shop", &error))?,
+                name: (*name).to_owned(),
+                role: *role,
+                locale: *locale,
+                created_at: SystemClock.now(),
+            };
+            join(store, &user).await.map_err(away)?
+        };
+        if *role == Role::Seller {
+            seller = user.map(|user| user.id);
+        }
+    }
+    seller.ok_or_else(|| Failure::Run("demo shop: somebody else is making it at the same time".to_owned()))
+}
+
+async fn join(store: &dyn AccountStore, user: &NewUser) -> Result<Option<User>, StoreFailure> {
+    if user.role == Role::Admin {
+        return store.ensure_admin(user).await.map(Some);
+    }
+    // A session that nobody has the token of, and that is over at once.
+    let (_, hash) = RandomTokens.issue();
+    let token = StoredToken { hash, family: Uuid::new_v4(), expires_at: user.created_at };
+    store.register(user, &token).await
+}
+
+/// Makes those that are not there yet; returns all of them, in the order of [`CATEGORIES`].
+async fn categories(store: &dyn CatalogueStore) -> Result<Vec<CategoryId>, Failure> {
+    let known = store.categories().await.map_err(|failure| Failure::store("demo shop", &failure))?;
+    let mut ids = vec![];
+    for (name, name_en, _) in CATEGORIES {
+        if let Some(category) = known.iter().find(|category| category.name == name) {
+            ids.push(category.id);
+            continue;
+        }
+        let details =
+            CategoryDetails { name: name.to_owned(), name_en: Some(name_en.to_owned()), parent_id: None };
+        let created = store.create_category(&details).await.map_err(|error| match error {
+            CategoryError::Store(failure) => Failure::store("demo shop", &failure),
+            refused => Failure::because("demo shop", &refused),
+        });
+        ids.push(created?.id);
+    }
+    Ok(ids)
+}
+
+async fn is_there(store: &dyn CatalogueStore, seller: UserId, good: &Good) -> Result<bool, StoreFailure> {
+    let filter = ProductFilter {
+        seller_id: Some(seller),
+        text: Some(good.name.to_owned()),
+        ..ProductFilter::default()
+    };
+    // By name, so that it comes before its numbered copies.
+    let page = PageRequest { limit: 1, position: Position::Page(1) };
+    let found = store.products(&filter, ProductSort::Name, &page).await?;
+    Ok(found.items.iter().any(|product| product.details.name == good.name))
+}
+
+fn product(
+    seller_id: UserId,
+    good: &Good,
+    category_id: Option<CategoryId>,
+    images: Vec<String>,
+) -> Result<NewProduct, Failure> {
+    let price = Money::new(good.price_minor, good.currency);
+    let details = ProductDetails {
+        category_id,
+        name: good.name.to_owned(),
+        name_en: Some(good.name_en.to_owned()),
+        description: Some(good.description.to_owned()),
+        description_en: Some(good.description_en.to_owned()),
+        price: price.map_err(|error| Failure::because("demo shop", &error))?,
+        status: ProductStatus::Published,
+        images,
+    };
+    Ok(NewProduct { seller_id, details, stock_quantity: good.stock })
+}
+
+async fn add(store: &dyn CatalogueStore, product: &NewProduct) -> Result<(), Failure> {
+    match store.create(product, SystemClock.now(), None).await {
+        Ok(_) => Ok(()),
+        Err(SaveProductError::Store(failure)) => Err(Failure::store("demo shop", &failure)),
+        Err(error) => Err(Failure::because("demo shop", &error)),
+    }
+}
+
+/// Draws the good's picture and puts it where browsers find it; returns its address.
+async fn hang(gallery: &Gallery, good: &Good, number: u32) -> Result<String, Failure> {
+    let failed = |error: io::Error| Failure::because("demo pictures", &error);
+    let palette = good.palette();
+    let draw = move || {
+        let mut file = tempfile::NamedTempFile::new()?;
+        file.write_all(&picture::png(palette, number)?)?;
+        Ok(file)
+    };
+    let file = tokio::task::spawn_blocking(draw).await.map_err(io::Error::other).and_then(|file| file);
+    let file = file.map_err(failed)?;
+    let key = ImageKey::new(Uuid::new_v4(), good.name_en, ImageType::Png);
+    let put = gallery.store.put(&key, ImageType::Png, file.path()).await;
+    put.map_err(|error| Failure::because("demo pictures", &error))?;
+    Ok(gallery.cdn.url_of(&key))
+}

@@ -64,7 +64,12 @@ impl Crew {
         let poll = config.payments.orders.worker_poll;
         let mailer = adapters::mailer(&config.mail, &config.payments.store.outbound)?;
         let mails = Mails::new(Arc::new(PgOutbox::new(database.clone())), Arc::new(mailer), &config.mail);
-        self.tasks.spawn(queue::work_off(Caretaking::new(caretaker), ORDERS_AT_ONCE, poll, self.stop.clone()));
+        self.tasks.spawn(queue::work_off(
+            Caretaking::new(caretaker),
+            ORDERS_AT_ONCE,
+            poll,
+            self.stop.clone(),
+        ));
         self.tasks.spawn(queue::work_off(mails, MAILS_AT_ONCE, poll, self.stop.clone()));
         self.until_stopped(sweeps::sweep(database.clone()));
         Ok(())

@@ -10,13 +10,16 @@ use std::{
     io::{self, Write as _},
     net::TcpListener,
     path::Path,
+    sync::Arc,
 };
 
 use self::{secrets::Secrets, stand_ins::StandIns, welcome::Welcome};
 use super::{migrate, serve};
 use crate::{
     adapters,
+    clock::SystemClock,
     config::{self, Layer, Log, ServeConfig, Server, Values},
+    demo::{self, Gallery},
     failure::Failure,
     listen,
     logging::{self, Terminal},
@@ -49,6 +52,10 @@ pub(super) async fn run(mut values: Values) -> Result<(), Failure> {
     let served = async {
         let database = adapters::database(&config.worker.payments.store)?;
         migrate::apply(&database).await?;
+        let outbound = &config.worker.payments.store.outbound;
+        let store = adapters::images(&config.images, outbound, Arc::new(SystemClock))?;
+        let gallery = Gallery { store, cdn: config.images.cdn_base.clone() };
+        demo::seed(&database, Some(&gallery), demo::PRODUCTS).await?;
         // Nobody to read it is no reason to stop.
         let _ = io::stdout().write_all(welcome.screen().as_bytes());
         let shop = serve::Shop { listener, database, home: Some(welcome.page()), workers: true };
