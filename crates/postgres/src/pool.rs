@@ -148,9 +148,14 @@ impl Database {
 
         let mut manager = ManagerConfig::default();
         let for_pool = Arc::clone(&connector);
+        // A connection is driven by a task of this runtime, whoever asks for it: HTTP workers have runtimes of their
+        // own, which end before the background work does.
+        let runtime = tokio::runtime::Handle::current();
         manager.custom_setup = Box::new(move |_| {
             let connector = Arc::clone(&for_pool);
-            async move { connector.establish().await }.boxed()
+            let connecting = runtime.spawn(async move { connector.establish().await });
+            async move { connecting.await.map_err(|error| ConnectionError::BadConnection(error.to_string()))? }
+                .boxed()
         });
         // Notices a closed socket all the same, and saves a round trip per checkout.
         manager.recycling_method = RecyclingMethod::Fast;
