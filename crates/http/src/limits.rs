@@ -158,12 +158,21 @@ impl Limiter {
 
 /// Not counted: preflights, the webhook, and what operators, readers of the docs and paying people need.
 fn is_counted(request: &ServiceRequest) -> bool {
-    let path = request.path();
+    let path = routed_path(request);
     let free = ["/v1/payments/callback", "/v1/openapi.json", "/healthz", "/readyz", "/metrics", "/docs"];
     request.method() != Method::OPTIONS
         && !free.contains(&path)
         && !path.starts_with("/docs/")
         && !path.starts_with("/checkout/")
+}
+
+fn is_login(request: &ServiceRequest) -> bool {
+    request.method() == Method::POST && routed_path(request) == "/v1/auth/login"
+}
+
+/// The path that routes are matched with: `/v1/auth/%6Cogin` is `/v1/auth/login` there, so it is here.
+fn routed_path(request: &ServiceRequest) -> &str {
+    request.match_info().as_str()
 }
 
 /// The middleware.
@@ -180,7 +189,7 @@ pub(crate) async fn limit(
         Some(Authentication::User(session)) => Some(Caller::User(session.actor.id)),
         _ => None,
     };
-    let login = address.filter(|_| request.path() == "/v1/auth/login" && request.method() == Method::POST);
+    let login = address.filter(|_| is_login(&request));
     let Some(caller) = user.or(address) else { return Ok(next.call(request).await?.map_into_boxed_body()) };
     match edge.limiter.count(caller, login) {
         Ok(None) => Ok(next.call(request).await?.map_into_boxed_body()),
@@ -267,6 +276,15 @@ mod tests {
         assert!(known <= MAX_KEYS + usize::try_from(CROWDS).unwrap(), "{known}");
         let user = Caller::User(UserId::new(1).unwrap());
         assert!(limiter.count(user, None).is_ok(), "people who are signed in keep their own count");
+    }
+
+    #[test]
+    fn a_sign_in_is_one_however_its_address_is_written() {
+        let login = |path| is_login(&TestRequest::post().uri(path).to_srv_request());
+        for path in ["/v1/auth/login", "/v1/auth/login?x=1", "/v1/auth/%6cogin", "/%76%31/auth/logi%6E"] {
+            assert!(login(path), "{path}");
+        }
+        assert!(!login("/v1/auth/register") && !login("/v1/auth%2flogin"));
     }
 
     #[test]
