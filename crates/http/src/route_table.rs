@@ -16,22 +16,27 @@ use crate::{
     error::{ApiError, ErrorCode},
 };
 
-/// The paths of the API with their methods.
+/// The pages beside the API, which are only read.
+const PAGES: [&str; 3] = ["/", "/docs", "/docs/{file}*"];
+
+/// The paths with their methods.
 pub(crate) struct RouteTable(Vec<(ResourceDef, Vec<Method>)>);
 
 impl RouteTable {
     pub(crate) fn new(api: &OpenApi) -> Self {
-        let rows = api.paths.paths.iter();
-        Self(rows.map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item).collect())).collect())
+        let row = |path: &str, methods| (ResourceDef::new(path), methods);
+        let routes = api.paths.paths.iter().map(|(path, item)| row(path, methods(item).collect()));
+        let pages = PAGES.map(|path| row(path, vec![Method::GET, Method::HEAD]));
+        Self(routes.chain(pages).collect())
     }
 
     fn allowed(&self, path: &str) -> Vec<&str> {
-        // Several patterns may fit: `/orders/{id}` and `/orders/events`.
-        let rows = self.0.iter().filter(|(pattern, _)| pattern.is_match(path));
+        // Of two that fit, the one without a variable is meant: `/payments/callback` is no payment.
+        let fitting = || self.0.iter().filter(|(pattern, _)| pattern.is_match(path));
+        let row = fitting().find(|(pattern, _)| pattern.pattern() == Some(path)).or_else(|| fitting().next());
         let mut methods: Vec<&str> =
-            rows.flat_map(|(_, methods)| methods.iter().map(Method::as_str)).collect();
+            row.iter().flat_map(|(_, methods)| methods.iter().map(Method::as_str)).collect();
         methods.sort_unstable();
-        methods.dedup();
         methods
     }
 }
@@ -41,9 +46,11 @@ pub(crate) async fn no_route(
     request: HttpRequest,
     table: Data<RouteTable>,
 ) -> Result<&'static str, ApiError> {
-    let allowed = table.allowed(request.path()).join(", ");
-    match HeaderValue::try_from(allowed) {
-        Ok(allowed) if !allowed.is_empty() => {
+    let allowed = table.allowed(request.match_info().as_str());
+    // A method that the path has would not have come here, unless there is no such page.
+    let missing = allowed.is_empty() || allowed.contains(&request.method().as_str());
+    match HeaderValue::try_from(allowed.join(", ")) {
+        Ok(allowed) if !missing => {
             Err(ApiError::new(ErrorCode::MethodNotAllowed).with_header(ALLOW, allowed))
         }
         _ => Err(ErrorCode::NotFound.into()),

@@ -12,7 +12,10 @@ pub mod products;
 mod tests;
 pub mod uploads;
 
+use actix_web::web;
 use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::route_table::no_route;
 
 /// Registers every route.
 pub fn register(config: &mut ServiceConfig) {
@@ -48,6 +51,8 @@ pub fn register(config: &mut ServiceConfig) {
         .service(orders::list_seller_orders)
         .service(order_events::order_events)
         .service(payments::callback)
+        // Else another method would find a payment of this name.
+        .map(|config| config.route("/v1/payments/callback", web::to(no_route)))
         .service(payments::start_payment)
         .service(payments::get_payment)
         .service(payments::create_refund)
