@@ -2,8 +2,9 @@
 
 use actix_web::http::Method;
 use utoipa::openapi::{
-    Content, OpenApi, Ref, RefOr, Response, ResponseBuilder,
+    Content, ObjectBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder,
     path::{Operation, ParameterIn, PathItem},
+    schema::Type,
 };
 
 use crate::answer::JSON_MEDIA_TYPE;
@@ -89,6 +90,7 @@ pub(crate) fn add(api: &mut OpenApi) {
             }
         }
     }
+    api.paths.paths.values_mut().flat_map(operations).for_each(describe_key);
     let items = api.paths.paths.iter_mut().filter(|(path, _)| path.starts_with("/v1/"));
     for operation in items.flat_map(|(_, item)| operations(item)) {
         for common in &COMMON {
@@ -97,6 +99,22 @@ pub(crate) fn add(api: &mut OpenApi) {
                 known.or_insert_with(|| RefOr::Ref(Ref::from_response_name(common.name)));
             }
         }
+    }
+}
+
+/// Routes name the header; what a key is, is the same for all of them. Spaces around it are not part of a header.
+fn describe_key(operation: &mut Operation) {
+    let parameters = operation.parameters.iter_mut().flatten();
+    for parameter in parameters.filter_map(|parameter| match parameter {
+        RefOr::T(parameter) => (parameter.name == "Idempotency-Key").then_some(parameter),
+        RefOr::Ref(_) => None,
+    }) {
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(255))
+            .pattern(Some("^[!-~]([ -~]*[!-~])?$"));
+        parameter.schema = Some(schema.into());
     }
 }
 

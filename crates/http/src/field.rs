@@ -130,8 +130,6 @@ macro_rules! field_types {
 field_types! {
     String => Problem::NotText,
     bool => Problem::NotBoolean,
-    i64 => Problem::NotInteger,
-    u32 => Problem::NotInteger,
     uuid::Uuid => Problem::NotUuid,
     Currency => Problem::one_of("USD, KRW, EUR"),
     Locale => Problem::one_of("ko, en"),
@@ -152,13 +150,35 @@ impl<T: FieldType> FieldType for Vec<Field<T>> {
     }
 }
 
+/// A whole number however it is written: 5.0 is one to JSON Schema, and to languages that know floats alone.
+fn whole(json: &str) -> &str {
+    match json.split_once('.') {
+        Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|digit| digit == b'0') => whole,
+        _ => json,
+    }
+}
+
+macro_rules! integers {
+    ($($integer:ty),+) => {
+        $(impl FieldType for $integer {
+            const EXPECTED: Problem = Problem::NotInteger;
+
+            fn from_json(json: &RawValue) -> Result<Self, Problem> {
+                serde_json::from_str(whole(json.get())).map_err(|_| Self::EXPECTED)
+            }
+        })+
+    };
+}
+
+integers!(i64, u32);
+
 macro_rules! ids {
     ($($id:ty),+) => {
         $(impl FieldType for $id {
             const EXPECTED: Problem = Problem::NotId;
 
             fn from_json(json: &RawValue) -> Result<Self, Problem> {
-                json.get().parse().map_err(|_| Self::EXPECTED)
+                whole(json.get()).parse().map_err(|_| Self::EXPECTED)
             }
         })+
     };
@@ -222,6 +242,22 @@ mod tests {
         let body = parse(r#"{"name": null, "unknown": [1]}"#);
         assert_eq!((body.name.clone(), body.count.clone()), (Field::Null, Field::Missing));
         assert_eq!((body.name.into_change(), body.count.into_change()), (Some(None), None));
+    }
+
+    #[test]
+    fn a_whole_number_may_have_empty_decimals() {
+        for (json, expected) in
+            [("5", Some(5)), ("5.0", Some(5)), ("-5.00", Some(-5)), ("5.5", None), ("\"5.0\"", None)]
+        {
+            let body = parse(&format!(r#"{{"count": {json}, "product": {json}}}"#));
+            assert_eq!(
+                body.count,
+                expected.map_or(Field::Invalid(Problem::NotInteger), Field::Value),
+                "{json}"
+            );
+            let id = expected.and_then(ProductId::new);
+            assert_eq!(body.product, id.map_or(Field::Invalid(Problem::NotId), Field::Value), "{json}");
+        }
     }
 
     #[test]

@@ -18,14 +18,15 @@ use crate::{
 };
 
 const DEFAULT_LIMIT: u32 = 20;
+const MAX_PAGE: i64 = i32::MAX as i64;
 
 /// What every list understands.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PageParams {
     /// The page, from 1.
-    #[garde(custom(optional(|page: &Text<u32>| integer(1, i64::from(u32::MAX))(&page.0))))]
-    #[param(value_type = Option<u32>, minimum = 1)]
+    #[garde(custom(optional(|page: &Text<u32>| integer(1, MAX_PAGE)(&page.0))))]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 2_147_483_647)]
     page: Field<Text<u32>>,
     /// Rows per page.
     #[garde(custom(optional(|limit: &Text<u32>| integer(1, 100)(&limit.0))))]

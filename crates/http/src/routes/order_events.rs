@@ -23,6 +23,7 @@ use spicyjump_domain::{
     orders::{OrderNews, OrderStore, Orders},
 };
 use tokio::sync::mpsc;
+use utoipa::ToSchema;
 
 use crate::{
     current_user::CurrentUser,
@@ -49,6 +50,20 @@ struct Watch {
     order_id: OrderId,
     version: i64,
     news: mpsc::Sender<OrderNews>,
+}
+
+/// An event of the stream.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "says in the API's description what an event has")]
+pub(crate) struct OrderEvent {
+    #[schema(pattern = "^status$")]
+    event: String,
+    /// For `Last-Event-ID`.
+    #[schema(pattern = "^[0-9]+$")]
+    id: String,
+    /// JSON: `{order_id, status, payment_status, at}`.
+    #[schema(content_media_type = "application/json")]
+    data: String,
 }
 
 /// Everyone who watches an order in this process.
@@ -186,7 +201,7 @@ fn opening(order: &Order, last: Option<i64>) -> Vec<OrderNews> {
         ("Last-Event-ID" = Option<i64>, Header, description = "The last event that was seen: what was missed comes first."),
     ),
     responses(
-        (status = 200, content_type = "text/event-stream", body = String, description = "`event: status`, `id:`, `data: {order_id, status, payment_status, at}`; a comment every 15 s."),
+        (status = 200, content_type = "text/event-stream", body = OrderEvent, description = "A stream of such events, and a comment every 15 s."),
         (status = 404, body = Failure, description = "`order_not_found`."),
     ),
 )]

@@ -20,8 +20,8 @@ use crate::{
     rules::{Check, any, integer, list, nullable, one_of, optional, price_in, required, text, trimmed},
 };
 
-/// The largest number that every JSON reader holds exactly (RFC 8259, section 6).
-const MAX_SAFE: i64 = (1 << 53) - 1;
+/// The most pieces that one request sets, adds or takes: far from what the stock's 64 bits could not hold.
+const MAX_PIECES: i64 = 999_999_999_999;
 
 /// The address of an image, below the CDN base.
 #[derive(Debug, Deserialize)]
@@ -74,8 +74,8 @@ pub(crate) struct CreateProductBody {
     #[schema(value_type = CurrencyCode, required = false, default = "USD")]
     currency: Field<Currency>,
     /// Opening stock.
-    #[garde(custom(optional(integer(0, MAX_SAFE))))]
-    #[schema(value_type = i64, required = false, minimum = 0, default = 0)]
+    #[garde(custom(optional(integer(0, MAX_PIECES))))]
+    #[schema(value_type = i64, required = false, minimum = 0, maximum = 999_999_999_999_i64, default = 0)]
     stock_quantity: Field<i64>,
     #[garde(custom(optional(one_of(&["draft", "published", "archived"]))))]
     #[schema(value_type = ProductStatusName, required = false, default = "draft")]
@@ -138,8 +138,8 @@ pub(crate) struct ProductPatchBody {
     #[schema(value_type = CurrencyCode, required = false)]
     currency: Field<Currency>,
     /// Sets the stock. To add or take away pieces beside running sales, change it by `/stock`.
-    #[garde(custom(optional(integer(0, MAX_SAFE))))]
-    #[schema(value_type = i64, required = false, minimum = 0)]
+    #[garde(custom(optional(integer(0, MAX_PIECES))))]
+    #[schema(value_type = i64, required = false, minimum = 0, maximum = 999_999_999_999_i64)]
     stock_quantity: Field<i64>,
     #[garde(custom(optional(one_of(&["draft", "published", "archived"]))))]
     #[schema(value_type = ProductStatusName, required = false)]
@@ -183,7 +183,7 @@ impl ProductPatchBody {
 pub(crate) struct StockBody {
     /// Pieces to add, or to take away if negative; not zero.
     #[garde(custom(required(change())))]
-    #[schema(value_type = i64)]
+    #[schema(value_type = i64, minimum = -999_999_999_999_i64, maximum = 999_999_999_999_i64)]
     pub(super) delta: Field<i64>,
     #[garde(custom(required(trimmed(1, 500))))]
     #[schema(value_type = String, min_length = 1, max_length = 500)]
@@ -191,5 +191,5 @@ pub(crate) struct StockBody {
 }
 
 fn change() -> impl Fn(&i64) -> Check {
-    |delta| if *delta == 0 { Err(Problem::Invalid) } else { integer(-MAX_SAFE, MAX_SAFE)(delta) }
+    |delta| if *delta == 0 { Err(Problem::Invalid) } else { integer(-MAX_PIECES, MAX_PIECES)(delta) }
 }
