@@ -1,13 +1,18 @@
 //! The built server, from outside: over HTTP, with a real PostgreSQL and protocol-true stand-ins around it.
 
+mod accounts;
 mod cancelling;
+mod catalogue;
 mod checkout;
 mod crashes;
 mod disputes;
+mod edge;
 mod expiry;
 mod fulfilment;
 mod idempotency;
 mod late_money;
+mod limits;
+mod openapi;
 mod order_stream;
 mod orders;
 mod payments;
