@@ -15,6 +15,7 @@ use std::{
 mod clock;
 pub mod contract;
 mod gateway;
+pub(crate) mod sample;
 mod shop;
 
 pub use clock::FixedClock;

@@ -1,17 +1,15 @@
 use time::OffsetDateTime;
 
-use super::{
-    Fixture,
-    placement::{NOW, WINDOW, placed, request, usd},
-};
+use super::{Fixture, placement::placed};
 use crate::{
-    gateway::{FrozenRequest, IntentReport, IntentStatus, ProviderAmount},
+    gateway::IntentStatus,
     ids::{OrderId, PaymentId, ProductId, UserId},
     order::Order,
     orders::{BookOf, OrderStore, SaveOrderError},
     payment::{EventRecord, OrderBook, OrderChange},
     placing::OrderPlacement,
     settlement::Draft,
+    testing::sample::{NOW, WINDOW, frozen, report, request, usd},
     upkeep::Policy,
 };
 
@@ -87,46 +85,15 @@ impl Bench<'_> {
 fn add_payment(draft: &mut Draft) {
     let id = draft.fresh().payment;
     draft.add_payment(id, frozen("create"));
-    draft.apply_intent(&report(draft.book(), IntentStatus::RequiresPaymentMethod), false);
-}
-
-fn frozen(operation: &str) -> FrozenRequest {
-    FrozenRequest {
-        path: format!("/v1/{operation}"),
-        body: "amount=2000&description=%EA%B9%80".into(),
-        idempotency_key: format!("key:{operation}"),
-        frozen_at: NOW,
-    }
-}
-
-fn intent_of(order: &Order) -> String {
-    format!("pi_{}", order.number)
-}
-
-/// A report of the order's intent.
-fn report(book: &OrderBook, status: IntentStatus) -> IntentReport {
-    let total = book.order.total;
-    let received_minor = if status == IntentStatus::Succeeded { total.minor() } else { 0 };
-    IntentReport {
-        intent_id: intent_of(&book.order),
-        status,
-        amount: ProviderAmount { minor: total.minor(), currency: "usd".into() },
-        received_minor,
-        client_secret: Some("secret".into()),
-        last_error: None,
-        failed_charge: None,
-        order_id: Some(book.order.id),
-        order_number: Some(book.order.number.clone()),
-        observed_at: NOW,
-    }
+    draft.apply_intent(&report(&draft.book().order, IntentStatus::RequiresPaymentMethod), false);
 }
 
 fn succeed(draft: &mut Draft) {
-    draft.apply_intent(&report(draft.book(), IntentStatus::Succeeded), true);
+    draft.apply_intent(&report(&draft.book().order, IntentStatus::Succeeded), true);
 }
 
 fn close_unpaid(draft: &mut Draft) {
-    draft.apply_intent(&report(draft.book(), IntentStatus::Canceled), true);
+    draft.apply_intent(&report(&draft.book().order, IntentStatus::Canceled), true);
     draft.expire().unwrap();
 }
 

@@ -1,51 +1,18 @@
 use std::sync::Arc;
 
-use time::{Duration, OffsetDateTime, macros::datetime};
-
 use super::{Fixture, join_all};
 use crate::{
     idempotency::{Answer, Once, OnceConflict, OnceKey, Replayable},
     ids::{ProductId, UserId},
     mail::MailContent,
     money::{Currency, Decimal, Money},
-    order::{Order, OrderStatus, PaymentStatus, ShippingAddress, order_number},
+    order::{Order, OrderStatus, PaymentStatus, order_number},
     orders::{BookOf, OrderFilter, OrderStore},
     paging::{PageRequest, Position},
     payment::OrderBook,
     placing::{Cart, CartLine, OrderAnswer, OrderPlacement, OrderRequest, Placed, Refusal, Shortage},
+    testing::sample::{NOW, WINDOW, request, usd},
 };
-
-/// When the contracts' orders are placed.
-pub(super) const NOW: OffsetDateTime = datetime!(2025-11-19 12:00:00.123456 UTC);
-
-/// How long they may stay unpaid.
-pub(super) const WINDOW: Duration = Duration::minutes(30);
-
-pub(super) fn usd(minor: i64) -> Money {
-    Money::new(minor, Currency::Usd).unwrap()
-}
-
-/// A request for these pieces.
-pub(super) fn request(buyer_id: UserId, wanted: &[(ProductId, u32)]) -> OrderRequest {
-    let line = |&(product_id, quantity): &_| CartLine { product_id, quantity, shown_prices: vec![] };
-    OrderRequest {
-        buyer_id,
-        cart: Cart::new(wanted.iter().map(line)).unwrap(),
-        shipping_address: ShippingAddress {
-            recipient: "김하나".into(),
-            phone: "+82 10 1234 5678".into(),
-            line1: "1 Sejong-daero".into(),
-            line2: Some("5F".into()),
-            city: "Seoul".into(),
-            region: None,
-            postal_code: "04524".into(),
-            country: "KR".into(),
-        },
-        note: Some("문 앞에 \"놓아\" 주세요\\'".into()),
-        at: NOW,
-        payment_window: WINDOW,
-    }
-}
 
 /// Places an order that nothing stands in the way of.
 pub(super) async fn placed(placement: &dyn OrderPlacement, request: OrderRequest) -> Order {

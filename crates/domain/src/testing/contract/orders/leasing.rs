@@ -1,7 +1,14 @@
 use time::{Duration, OffsetDateTime};
 
-use super::{Bench, NOW, WINDOW, close_unpaid};
-use crate::{ids::OrderId, orders::OrderStore, testing::contract::join_all};
+use super::{Bench, close_unpaid};
+use crate::{
+    ids::OrderId,
+    orders::OrderStore,
+    testing::{
+        contract::join_all,
+        sample::{NOW, WINDOW},
+    },
+};
 
 /// More than the store holds.
 const ALL: u32 = 10_000;

@@ -1,8 +1,9 @@
-use super::{Bench, NOW, placed, request, succeed, usd};
+use super::{Bench, placed, succeed};
 use crate::{
     order::{Order, OrderStatus},
     orders::{OrderFilter, OrderNews},
     paging::{Page, PageRequest, Position},
+    testing::sample::{NOW, frozen, request, usd},
 };
 
 pub(super) async fn contract(bench: &Bench<'_>) {
@@ -73,8 +74,7 @@ async fn filters_by_buyer_seller_and_status(bench: &Bench<'_>) {
 async fn tells_what_happened_since(bench: &Bench<'_>) {
     let (book, payment, _) = bench.order_with_payment().await;
     let id = book.order.id;
-    let unseen =
-        bench.save(id, NOW, |draft| draft.set_attempt(payment, Some(super::frozen("confirm")))).await;
+    let unseen = bench.save(id, NOW, |draft| draft.set_attempt(payment, Some(frozen("confirm")))).await;
     let paid = bench.save(id, NOW, succeed).await.order;
     let (other, _) = bench.order().await;
 

@@ -1,6 +1,4 @@
-use super::{
-    Bench, NOW, POLICY, add_payment, close_unpaid, event, frozen, intent_of, refusal, report, succeed, usd,
-};
+use super::{Bench, POLICY, add_payment, close_unpaid, event, refusal, succeed};
 use crate::{
     gateway::{
         Decline, DeclineReason, DisputePhase, DisputeReport, IntentReport, IntentStatus, ProviderAmount,
@@ -12,7 +10,10 @@ use crate::{
     orders::BookOf,
     payment::{LedgerKind, PaymentState},
     settlement::{Draft, RefundRequest},
-    testing::contract::join_all,
+    testing::{
+        contract::join_all,
+        sample::{NOW, frozen, intent_of, report, usd},
+    },
 };
 
 pub(super) async fn contract(bench: &Bench<'_>) {
@@ -35,7 +36,7 @@ async fn keeps_the_books_as_they_are_given(bench: &Bench<'_>) {
     let mut stages = vec![bench.save(id, NOW, add_payment).await];
     let payment = stages[0].payments[0].id;
     let failed = |draft: &mut Draft| {
-        let unpaid = report(draft.book(), IntentStatus::RequiresPaymentMethod);
+        let unpaid = report(&draft.book().order, IntentStatus::RequiresPaymentMethod);
         let charge = Some(format!("ch_{}", draft.book().order.number));
         let report = IntentReport { last_error: Some(decline.clone()), failed_charge: charge, ..unpaid };
         draft.apply_intent(&report, true);
