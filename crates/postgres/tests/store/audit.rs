@@ -241,3 +241,15 @@ async fn names_a_thousand_of_a_rule_and_counts_the_rest() {
     let last = found.last().unwrap();
     assert_eq!((last.rule, last.subject.as_str()), ("stock_opening", "234 more"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn facts_of_money_and_stock_are_never_changed() {
+    let shop = Shop::with_history().await;
+    for table in ["ledger_entries", "stock_movements"] {
+        for statement in [format!("UPDATE {table} SET at = now()"), format!("DELETE FROM {table}")] {
+            let refused = shop.sql.batch_execute(&statement).await.unwrap_err();
+            let expected = format!("{table} is append-only");
+            assert_eq!(refused.as_db_error().unwrap().message(), expected, "{statement}");
+        }
+    }
+}
