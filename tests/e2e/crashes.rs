@@ -108,8 +108,10 @@ async fn a_purchase_cut_short_at_any_call_is_finished_once_by_a_repeat() {
             killed_during(&mut shop, path, call().try_send()).await;
             until(&key, async || {
                 let answer = call().send().await;
-                assert!([200, 201, 409, 503].contains(&answer.status), "{}", answer.text());
-                answer.status < 300
+                let waits = ["idempotency_in_progress", "payment_provider_unavailable"]
+                    .contains(&answer.code().as_str());
+                assert!(answer.status < 300 || waits, "{key}: {}", answer.text());
+                !waits
             })
             .await;
             buyer.await_order(order, "paid", "paid").await;
@@ -157,8 +159,10 @@ async fn a_refund_cut_short_is_made_once() {
         killed_during(&mut shop, "/v1/refunds", call().try_send()).await;
         until(&key, async || {
             let answer = call().send().await;
-            assert!([201, 409, 503].contains(&answer.status), "{}", answer.text());
-            answer.status == 201
+            let waits =
+                ["idempotency_in_progress", "payment_provider_unavailable"].contains(&answer.code().as_str());
+            assert!(answer.status == 201 || waits, "{key}: {}", answer.text());
+            !waits
         })
         .await;
         let seen = buyer.await_order(order, "paid", "partially_refunded").await;
