@@ -8,7 +8,7 @@ CLIENT := crates/http/typescript-client
 CLIENT_DEPENDENCIES := $(CLIENT)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-client test-peers peers bench lint fmt migrate needs-compiler needs-postgres needs-browser needs-node needs-load
+.PHONY: help run test test-api test-client test-peers peers bench lint fmt migrate needs-compiler needs-postgres needs-browser needs-node needs-load
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,11 @@ test: needs-compiler needs-postgres needs-browser ## Run every test, on a Postgr
 
 test-peers: needs-compiler peers ## Run the adapters against programs that others wrote (from PyPI)
 	SPICYJUMP_PEERS=1 cargo test --locked -p spicyjump-stripe --test adapter peers
+
+test-api: needs-compiler needs-postgres peers ## Hold the server to its OpenAPI document, by programs from PyPI
+	cargo build --locked -p spicyjump-app -p spicyjump-sandbox
+	SPICYJUMP_PEERS=1 $(TARGET)/debug/spicyjump-sandbox with-postgres -- \
+		cargo test --locked -p spicyjump-tests --test e2e openapi
 
 peers: $(PEERS) ## Install those programs into .venv
 
