@@ -336,6 +336,7 @@ impl OrderParams {
     request_body = PlaceOrderBody,
     responses(
         (status = 201, body = crate::answer::Success<OneOrder>, description = "Placed; the stock is taken."),
+        (status = 403, body = Failure, description = "`forbidden`: administrators do not buy."),
         (status = 409, body = Failure, description = "`out_of_stock`, `price_changed`, `idempotency_in_progress`."),
         (status = 422, body = Failure, description = "`validation_failed`, `product_unavailable`, `mixed_currencies`, `idempotency_key_reused`."),
     ),
