@@ -52,10 +52,7 @@ pub(super) async fn run(mut values: Values) -> Result<(), Failure> {
     let served = async {
         let database = adapters::database(&config.worker.payments.store)?;
         migrate::apply(&database).await?;
-        let outbound = &config.worker.payments.store.outbound;
-        let store = adapters::images(&config.images, outbound, Arc::new(SystemClock))?;
-        let gallery = Gallery { store, cdn: config.images.cdn_base.clone() };
-        demo::seed(&database, Some(&gallery), demo::PRODUCTS).await?;
+        demo::seed(&database, Some(&gallery(&config)?), demo::PRODUCTS).await?;
         // Nobody to read it is no reason to stop.
         let _ = io::stdout().write_all(welcome.screen().as_bytes());
         let shop = serve::Shop { listener, database, home: Some(welcome.page()), workers: true };
@@ -95,8 +92,18 @@ async fn prepare(mut values: Values, home: &Path) -> Result<Shop, Failure> {
     Ok(Shop { listener, config: config::load(&values)?, stand_ins, welcome })
 }
 
+/// Where the demo shop's pictures go.
+fn gallery(config: &ServeConfig) -> Result<Gallery, Failure> {
+    let outbound = &config.worker.payments.store.outbound;
+    let store = adapters::images(&config.images, outbound, Arc::new(SystemClock))?;
+    Ok(Gallery { store, cdn: config.images.cdn_base.clone() })
+}
+
 #[cfg(test)]
 mod tests {
+    use spicyjump_domain::audit::Audit as _;
+    use spicyjump_postgres::PgAudit;
+
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
@@ -127,6 +134,11 @@ mod tests {
         let database = crate::adapters::database(&shop.config.worker.payments.store).unwrap();
         super::super::migrate::apply(&database).await.unwrap();
         assert!(database.is_migrated().await.unwrap());
+
+        let gallery = gallery(&shop.config).unwrap();
+        let seed = async || demo::seed(&database, Some(&gallery), demo::PRODUCTS).await.unwrap();
+        assert_eq!((seed().await, seed().await), (demo::PRODUCTS, 0), "nothing is added the second time");
+        assert_eq!(PgAudit::new(database.clone()).run().await.unwrap(), []);
         drop(database);
         shop.stand_ins.stop().await.unwrap();
     }
