@@ -12,6 +12,7 @@ mod fulfilment;
 mod idempotency;
 mod late_money;
 mod limits;
+mod mails;
 mod openapi;
 mod order_stream;
 mod orders;

@@ -20,7 +20,7 @@ const STRIPE_TOTAL_TIMEOUT: Duration = Duration::from_secs(25);
 /// One operation with its retries; likewise.
 const S3_TIMEOUT: Duration = Duration::from_secs(20);
 /// Shorter than the lease under which a mail is taken.
-const SMTP_TIMEOUT: Duration = Duration::from_secs(30);
+const SMTP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The database; connects when it is first used.
 ///

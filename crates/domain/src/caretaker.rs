@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How long an order is one caretaker's.
-pub const LEASE: Duration = Duration::seconds(120);
+pub const LEASE: Duration = Duration::seconds(45);
 
 /// Steps taken for one order before others get their turn.
 const MAX_STEPS: usize = 8;

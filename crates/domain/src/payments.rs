@@ -187,6 +187,22 @@ impl Payments {
         if let Some(payment) = claim.and_then(|claim| paid_by(&book, claim)) {
             return Ok(Started { payment: payment.clone(), created: true });
         }
+        let started = self.pay(order_id, payment_method, claim).await;
+        let (Err(PaymentError::InvalidState), Some(claim)) = (&started, claim) else { return started };
+        // It may have been paid by this very request's first try, between two looks at it.
+        let book = self.desk.store.load(BookOf::Order(order_id)).await?.ok_or(PaymentError::OrderNotFound)?;
+        match paid_by(&book, claim) {
+            Some(payment) => Ok(Started { payment: payment.clone(), created: true }),
+            None => started,
+        }
+    }
+
+    async fn pay(
+        &self,
+        order_id: OrderId,
+        payment_method: Option<&str>,
+        claim: Option<Uuid>,
+    ) -> Result<Started, PaymentError> {
         let (mut payment, mut created) = self.open(order_id).await?;
         if payment.state == PaymentState::Creating {
             created = true; // Also one whose first request was cut short: nobody has seen it yet.

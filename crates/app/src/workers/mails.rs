@@ -15,9 +15,9 @@ use super::queue::Queue;
 use crate::{clock::SystemClock, config::Mail, failure};
 
 /// For one try, connecting included.
-const TRY_TIMEOUT: Duration = Duration::from_mins(1);
-/// Longer than a try takes: nobody else sends the mail meanwhile.
-const LEASE_SECONDS: u32 = 120;
+const TRY_TIMEOUT: Duration = Duration::from_secs(25);
+/// Longer than a try takes, so that nobody else sends the mail meanwhile; what a dead worker held is free after it.
+const LEASE_SECONDS: u32 = 30;
 /// The longest wait between two tries.
 const MAX_WAIT: Duration = Duration::from_hours(1);
 

@@ -14,7 +14,7 @@ use super::SmtpSinkError;
 use super::mail::{Mail, with_envelope};
 
 /// How many mails are kept; the oldest go first.
-const CAPACITY: usize = 1000;
+const CAPACITY: usize = 2_000;
 
 #[derive(Debug)]
 pub(super) struct Mailbox {
