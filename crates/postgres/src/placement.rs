@@ -12,13 +12,13 @@ use diesel::{
     sql_types::{Array, BigInt, Binary, Jsonb, Nullable, SmallInt, Text},
 };
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
-use serde_json::{Value, json};
+use serde::Serialize;
 use spicyjump_domain::{
     failure::StoreFailure,
     idempotency::{Answer, Once, OnceConflict, OnceKey, Replayable},
     ids::{OrderId, ProductId, UserId},
     locale::Locale,
-    mail::Recipient,
+    mail::{Mail, Recipient},
     money::{Currency, Money},
     placing::{Offer, OrderAnswer, OrderPlacement, OrderRequest, Placed, PlacedOrder, Refusal, allocate},
 };
@@ -27,7 +27,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use crate::{
     pool::{Database, failure},
     rows::{HistoryRow, LineRow, MovementRow, OrderRow, unexpected},
-    sql::sql,
+    sql::{JsonText, sql},
 };
 
 /// Orders in one transaction at most.
@@ -59,7 +59,7 @@ impl PgPlacement {
     pub fn start(database: &Database) -> Self {
         let (queue, jobs) = mpsc::channel(MAX_WAITING);
         let jobs = Arc::new(Mutex::new(jobs));
-        for _ in 0..LANES {
+        for _ in 0..env_or("X_LANES", LANES) {
             tokio::spawn(lane(database.clone(), Arc::clone(&jobs)));
         }
         Self { queue }
@@ -78,7 +78,7 @@ impl OrderPlacement for PgPlacement {
 async fn lane(database: Database, jobs: Arc<Mutex<mpsc::Receiver<Job>>>) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
     loop {
-        if jobs.lock().await.recv_many(&mut batch, MAX_BATCH).await == 0 {
+        if jobs.lock().await.recv_many(&mut batch, env_or("X_BATCH", MAX_BATCH)).await == 0 {
             return;
         }
         // Whoever went away before anything was done for them has been told that there is no order.
@@ -208,18 +208,14 @@ async fn claim(conn: &mut AsyncPgConnection, batch: &[Job]) -> Result<Vec<Option
         #[diesel(sql_type = Text)]
         text: String,
     }
-    let keys: Vec<Value> = batch
-        .iter()
-        .filter_map(|job| job.once.as_ref())
-        .map(|(Once { key, fingerprint }, _)| {
-            json!({"user_id": key.user, "path": key.path, "key": key.key, "fingerprint": hex::encode(fingerprint)})
-        })
-        .collect();
+    let keys: Vec<KeyRow<'_>> =
+        batch.iter().filter_map(|job| job.once.as_ref()).map(|(once, _)| KeyRow::from(once)).collect();
     if keys.is_empty() {
         return Ok(batch.iter().map(|_| None).collect());
     }
+    let keys = JsonText::of(&keys).map_err(|error| Stop::Store(unexpected(error)))?;
     let claimed: Vec<Key> =
-        sql(include_str!("sql/claim_keys.sql")).bind::<Jsonb, _>(Value::from(keys)).load(conn).await?;
+        sql(include_str!("sql/claim_keys.sql")).bind::<Jsonb, _>(keys).load(conn).await?;
     let ours = |key: &OnceKey| {
         claimed.iter().any(|row| (row.user_id, &row.path, &row.text) == (key.user.get(), &key.path, &key.key))
     };
@@ -338,7 +334,7 @@ async fn ids_and_buyers(
 #[derive(Default)]
 struct Writes {
     placed: Vec<PlacedOrder>,
-    answers: Vec<Value>,
+    answers: Vec<AnswerRow>,
 }
 
 impl Writes {
@@ -352,9 +348,8 @@ impl Writes {
             // An answer that is not kept leaves its key free.
             let (status, body) =
                 answer(&outcome).map(|answer| (answer.status, hex::encode(answer.body))).unzip();
-            self.answers.push(json!({
-                "user_id": key.user, "path": key.path, "key": key.key, "status": status, "body": body,
-            }));
+            let (path, key_text) = (key.path.clone(), key.key.clone());
+            self.answers.push(AnswerRow { user_id: key.user, path, key: key_text, status, body });
         }
         outcome
     }
@@ -363,21 +358,62 @@ impl Writes {
         self.placed.is_empty() && self.answers.is_empty()
     }
 
-    fn document(self) -> Result<Value, serde_json::Error> {
-        let (mut orders, mut lines, mut history, mut stock, mut mails) =
-            (vec![], vec![], vec![], vec![], vec![]);
-        for PlacedOrder { order, mail } in &self.placed {
-            let mut row = OrderRow::from(order);
-            row.due_at = order.expires_at;
-            orders.push(row);
-            lines.extend(order.lines.iter().map(|line| LineRow::new(order.id, line)));
-            history.extend(order.history.iter().map(|entry| HistoryRow::new(order.id, entry)));
-            stock.extend(order.lines.iter().map(|line| MovementRow::sold(order, line)));
-            mails.extend(mail);
-        }
-        serde_json::to_value(json!({
-            "orders": orders, "lines": lines, "history": history, "stock": stock, "mails": mails,
-            "answers": self.answers,
-        }))
+    fn document(&self) -> Result<JsonText, serde_json::Error> {
+        let orders = || self.placed.iter().map(|placed| &placed.order);
+        JsonText::of(&Document {
+            orders: orders().map(OrderRow::awaiting_payment).collect(),
+            lines: orders()
+                .flat_map(|order| order.lines.iter().map(|line| LineRow::new(order.id, line)))
+                .collect(),
+            history: orders()
+                .flat_map(|order| order.history.iter().map(|entry| HistoryRow::new(order.id, entry)))
+                .collect(),
+            stock: orders()
+                .flat_map(|order| order.lines.iter().map(|line| MovementRow::sold(order, line)))
+                .collect(),
+            mails: self.placed.iter().filter_map(|placed| placed.mail.as_ref()).collect(),
+            answers: &self.answers,
+        })
     }
+}
+
+/// The parts of `sql/place_orders.sql`, each a table.
+#[derive(Serialize)]
+struct Document<'a> {
+    orders: Vec<OrderRow>,
+    lines: Vec<LineRow>,
+    history: Vec<HistoryRow>,
+    stock: Vec<MovementRow>,
+    mails: Vec<&'a Mail>,
+    answers: &'a [AnswerRow],
+}
+
+/// A row of `sql/claim_keys.sql`.
+#[derive(Serialize)]
+struct KeyRow<'a> {
+    user_id: UserId,
+    path: &'a str,
+    key: &'a str,
+    /// In hexadecimal digits.
+    fingerprint: String,
+}
+
+impl<'a> From<&'a Once> for KeyRow<'a> {
+    fn from(Once { key, fingerprint }: &'a Once) -> Self {
+        Self { user_id: key.user, path: &key.path, key: &key.key, fingerprint: hex::encode(fingerprint) }
+    }
+}
+
+#[derive(Serialize)]
+struct AnswerRow {
+    user_id: UserId,
+    path: String,
+    key: String,
+    status: Option<u16>,
+    /// In hexadecimal digits.
+    body: Option<String>,
+}
+
+fn env_or(name: &str, otherwise: usize) -> usize {
+    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(otherwise)
 }

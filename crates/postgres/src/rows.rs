@@ -62,6 +62,13 @@ pub(crate) struct OrderRow {
     history: Vec<HistoryRow>,
 }
 
+impl OrderRow {
+    /// A new order, which is due when it expires.
+    pub(crate) fn awaiting_payment(order: &Order) -> Self {
+        Self { due_at: order.expires_at, ..Self::from(order) }
+    }
+}
+
 impl From<&Order> for OrderRow {
     fn from(order: &Order) -> Self {
         Self {

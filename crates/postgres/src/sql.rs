@@ -2,12 +2,14 @@
 //!
 //! `diesel::sql_query` is prepared anew on every call; this is the same thing, cached under its text.
 
+use std::io::Write as _;
+
 use diesel::{
     QueryResult,
     pg::Pg,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    serialize::ToSql,
-    sql_types::{HasSqlType, Untyped},
+    serialize::{self, IsNull, Output, ToSql},
+    sql_types::{HasSqlType, Jsonb, Untyped},
 };
 
 /// A statement whose parameters `$1`, `$2`, … each stand in its text once and in order.
@@ -86,4 +88,24 @@ impl QueryId for Sql<'_> {
 
 impl Query for Sql<'_> {
     type SqlType = Untyped;
+}
+
+/// A document that is written as it will be sent, without a tree of values in between.
+#[derive(Debug)]
+pub(crate) struct JsonText(String);
+
+impl JsonText {
+    /// # Errors
+    /// When it cannot be written as JSON: a defect.
+    pub(crate) fn of(document: &impl serde::Serialize) -> Result<Self, serde_json::Error> {
+        serde_json::to_string(document).map(Self)
+    }
+}
+
+impl ToSql<Jsonb, Pg> for JsonText {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        out.write_all(&[1])?; // The version of the format, the only one there is.
+        out.write_all(self.0.as_bytes())?;
+        Ok(IsNull::No)
+    }
 }
