@@ -214,8 +214,7 @@ async fn claim(conn: &mut AsyncPgConnection, batch: &[Job]) -> Result<Vec<Option
         return Ok(batch.iter().map(|_| None).collect());
     }
     let keys = JsonText::of(&keys).map_err(|error| Stop::Store(unexpected(error)))?;
-    let claimed: Vec<Key> =
-        sql(include_str!("sql/claim_keys.sql")).bind::<Jsonb, _>(keys).load(conn).await?;
+    let claimed: Vec<Key> = sql(include_str!("sql/claim_keys.sql")).bind::<Jsonb, _>(keys).load(conn).await?;
     let ours = |key: &OnceKey| {
         claimed.iter().any(|row| (row.user_id, &row.path, &row.text) == (key.user.get(), &key.path, &key.key))
     };
