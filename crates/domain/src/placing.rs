@@ -369,3 +369,6 @@ impl PlaceOrder {
         Ok(self.orders.place(request, once).await??)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -429,3 +429,6 @@ pub fn payment_status(book: &OrderBook) -> PaymentStatus {
         PaymentStatus::Unpaid
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,8 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+#[cfg(test)]
+pub(crate) mod case;
 mod clock;
 pub mod contract;
 mod gateway;
