@@ -7,18 +7,42 @@ CREATE TABLE categories (
 );
 CREATE INDEX categories_parent ON categories (parent_id);
 
--- Every pair of neighbouring characters, and every single one that is not ASCII (one Korean syllable is a word part):
--- what a search for a part of a word can be looked up by. Trigrams would miss words of two syllables, such as 김치.
-CREATE FUNCTION search_grams(document text) RETURNS text[]
+-- What a document can be found by: each of its characters and each pair of neighbours, as numbers, so that a search
+-- for any part of a word can look up what the part is made of. (Trigrams would miss words of two syllables: 김치.)
+-- Facets, all negative, are added. Nothing is lower-cased here: see `products.document`.
+CREATE FUNCTION search_terms(document text, facets bigint[]) RETURNS bigint[]
+    -- Dear: no plan should compute it for rows that the index can find.
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 10000
+    AS $$
+        SELECT coalesce(array_agg(a << 21 | b) FILTER (WHERE a > 32 AND b > 32), '{}')
+            || coalesce(array_agg(a) FILTER (WHERE a > 32), '{}')
+            || facets
+        FROM unnest(string_to_array(document, NULL), (string_to_array(document, NULL))[2:]) AS neighbours (one, next)
+        CROSS JOIN LATERAL (VALUES (ascii(one)::bigint, ascii(next)::bigint)) AS codes (a, b)
+    $$;
+
+-- The terms to look a word up by: its pairs, which say all that its characters do, or the one that it is.
+CREATE FUNCTION search_word(word text) RETURNS bigint[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
-        SELECT coalesce(array_agg(DISTINCT gram), '{}')
-        FROM (
-            SELECT c, lead(c) OVER (ORDER BY i) AS following
-            FROM unnest(string_to_array(lower(document), NULL)) WITH ORDINALITY AS characters (c, i)
-        ) AS pairs
-        CROSS JOIN LATERAL (VALUES (c || following), (CASE WHEN ascii(c) > 127 THEN c END)) AS grams (gram)
-        WHERE gram !~ '\s'
+        SELECT coalesce(array_agg(DISTINCT term) FILTER (WHERE char_length(word) = 1 OR term >= 1 << 21), '{}')
+        FROM unnest(search_terms(lower(word), '{}')) AS term
+    $$;
+
+-- A product's range of 8,192 ids, its range of 131,072 ids, its seller and its category. An inverted index knows no
+-- order; asked for one range after the other, it gives the newest first.
+CREATE FUNCTION search_facets(id bigint, seller_id bigint, category_id bigint) RETURNS bigint[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ARRAY[-(1::bigint << 40) - (id >> 13), -(2::bigint << 40) - (id >> 17),
+                 -(3::bigint << 40) - seller_id, -(4::bigint << 40) - coalesce(category_id, 0)];
+
+-- The facets of the ranges from the one of the id `newest` down: small ones to the end of its large one, then large.
+CREATE FUNCTION search_ranges(newest bigint) RETURNS SETOF bigint
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE ROWS 20
+    AS $$
+        SELECT -(1::bigint << 40) - n FROM generate_series(newest >> 13, newest >> 17 << 4, -1) AS n
+        UNION ALL
+        SELECT -(2::bigint << 40) - n FROM generate_series((newest >> 17) - 1, 0, -1) AS n
     $$;
 
 CREATE TABLE products (
@@ -36,7 +60,8 @@ CREATE TABLE products (
     version        bigint      NOT NULL DEFAULT 1 CHECK (version > 0),
     created_at     timestamptz NOT NULL,
     updated_at     timestamptz NOT NULL,
-    grams          text[]      GENERATED ALWAYS AS (search_grams(
+    -- All that a search looks at, in lower case; no word of a search spans two of the four, for it has no space.
+    document       text        NOT NULL GENERATED ALWAYS AS (lower(
                        name || ' ' || coalesce(name_en, '') || ' ' || coalesce(description, '') || ' '
                             || coalesce(description_en, ''))) STORED,
     -- At most 99,999,999.99 in major units; KRW has no minor unit.
@@ -50,14 +75,35 @@ CREATE INDEX products_published_category_price ON products (category_id, currenc
     WHERE status = 'published';
 CREATE INDEX products_published_name ON products (name COLLATE "C", id) WHERE status = 'published';
 CREATE INDEX products_seller ON products (seller_id, id);
+CREATE INDEX products_unpublished ON products (seller_id, status, id) WHERE status <> 'published';
 CREATE INDEX products_category ON products (category_id);
-CREATE INDEX products_grams ON products USING gin (grams);
+-- Without the list of pending entries that every search would have to read: products change seldom.
+CREATE INDEX products_search ON products
+    USING gin (search_terms(document, search_facets(id, seller_id, category_id))) WITH (fastupdate = off);
 
 -- Apart from the product, because every sale changes it: a narrow row with room for its next versions.
 CREATE TABLE stock (
     product_id bigint PRIMARY KEY REFERENCES products,
     available  bigint NOT NULL CONSTRAINT stock_never_negative CHECK (available >= 0)
 ) WITH (fillfactor = 50);
+
+-- The products without stock, for filters: an index on `available` would cost every sale its cheap update in place.
+CREATE TABLE sold_out (
+    product_id bigint PRIMARY KEY REFERENCES stock ON DELETE CASCADE
+);
+CREATE FUNCTION note_sold_out() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.available = 0 THEN
+        INSERT INTO sold_out VALUES (NEW.product_id);
+    ELSE
+        DELETE FROM sold_out WHERE product_id = NEW.product_id;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER stock_opens_sold_out AFTER INSERT ON stock
+    FOR EACH ROW WHEN (NEW.available = 0) EXECUTE FUNCTION note_sold_out();
+CREATE TRIGGER stock_sells_out AFTER UPDATE ON stock
+    FOR EACH ROW WHEN ((OLD.available = 0) <> (NEW.available = 0)) EXECUTE FUNCTION note_sold_out();
 
 -- Why stock is what it is: available = the sum of a product's movements.
 CREATE TABLE stock_movements (

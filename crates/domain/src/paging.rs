@@ -40,6 +40,9 @@ pub struct PageRequest {
 /// (docs/adr/0005-totals.md).
 pub const MAX_TOTAL: i64 = 10_000;
 
+/// The same for lists that are searched by words, where each row has to be looked at.
+pub const MAX_SEARCH_TOTAL: i64 = 1_000;
+
 /// A page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {

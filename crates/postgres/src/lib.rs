@@ -17,6 +17,7 @@ mod pool;
 mod presence;
 mod product_cache;
 mod rows;
+mod seed;
 mod sql;
 mod tls;
 

@@ -139,7 +139,7 @@ impl Database {
             .connect_timeout(CONNECT_TIMEOUT)
             .keepalives_idle(Duration::from_mins(1));
         pg.options(format!(
-            "{} -c TimeZone=UTC -c statement_timeout=25s -c idle_in_transaction_session_timeout=60s",
+            "{} -c TimeZone=UTC -c jit=off -c statement_timeout=25s -c idle_in_transaction_session_timeout=60s",
             pg.get_options().unwrap_or_default()
         ));
         let tls =

@@ -1,22 +1,25 @@
 //! Lists of products: which rows, in which order, from where on.
 //!
-//! The ids of a page are found first, in an index alone where there is one, and only those rows are read.
+//! The ids of a page are found first, from indexes, and only those rows are read. Texts are searched for in
+//! [`search`].
 
-use diesel::{
-    QueryResult, QueryableByName,
-    sql_types::{BigInt, Text},
-};
+mod filter;
+mod search;
+mod sort;
+
+use diesel::{QueryResult, QueryableByName, sql_types::BigInt};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::future::try_join;
 use spicyjump_domain::{
-    catalogue::{Product, ProductFilter, ProductSort, ProductStatus},
-    ids::{CategoryId, UserId},
-    money::Currency,
-    paging::{Cursor, MAX_TOTAL, Page, PageRequest, Position},
+    catalogue::{Product, ProductFilter, ProductSort},
+    paging::{MAX_SEARCH_TOTAL, MAX_TOTAL, Page, PageRequest, Position},
 };
 
 use super::product_row::ProductRow;
 use crate::composed::Composed;
+use filter::conditions;
+use search::Search;
+use sort::{behind, cursor, order};
 
 #[derive(QueryableByName)]
 struct Total {
@@ -31,136 +34,70 @@ pub(super) async fn products(
     sort: ProductSort,
     page: &PageRequest,
 ) -> QueryResult<Page<Product>> {
-    let conditions = conditions(filter);
     let limit = i64::from(page.limit);
-    // One more than asked for tells whether there is a next page.
-    let ids = Composed::new("SELECT p.id FROM products p WHERE true").then(&conditions);
-    let (ids, skip) = match &page.position {
-        Position::Page(number) => (ids, i64::from(number.saturating_sub(1)).saturating_mul(limit)),
-        Position::After(cursor) => (ids.then(&behind(cursor, sort)), 0),
+    let skip = match page.position {
+        Position::Page(number) => i64::from(number.saturating_sub(1)).saturating_mul(limit),
+        Position::After(_) => 0,
     };
-    let ids = ids
-        .text(order(sort))
-        .text(" LIMIT ")
-        .value::<BigInt, _>(limit + 1)
-        .text(" OFFSET ")
-        .value::<BigInt, _>(skip);
-    let rows = Composed::new(
-        "SELECT p.id, p.seller_id, p.category_id, p.name, p.name_en, p.description, p.description_en, p.price_minor, \
-                p.currency, p.status, p.images, p.version, p.created_at, p.updated_at, s.available \
-         FROM products p JOIN stock s ON s.product_id = p.id WHERE p.id = ANY(ARRAY(",
-    )
-    .then(&ids)
-    .text("))")
-    .text(order(sort));
-    let rows = async { rows.load::<ProductRow>(&mut &*conn).await };
+    let rows = async {
+        // One more than asked for tells whether there is a next page.
+        let query = rows_of(&ids(filter, sort, &page.position, skip + limit + 1), sort, skip);
+        query.load::<ProductRow>(&mut &*conn).await
+    };
     let total = async {
-        if let Position::After(_) = page.position {
-            return Ok(None);
+        match page.position {
+            Position::Page(_) => Ok(Some(count(filter).get_result::<Total>(&mut &*conn).await?.total)),
+            Position::After(_) => Ok(None),
         }
-        let count = Composed::new("SELECT count(*) AS total FROM (SELECT FROM products p WHERE true")
-            .then(&conditions)
-            .text(" LIMIT ")
-            .value::<BigInt, _>(MAX_TOTAL)
-            .text(") AS counted");
-        let Total { total } = count.get_result(&mut &*conn).await?;
-        Ok(Some(total))
     };
     let (rows, total) = try_join(rows, total).await?;
     let more = rows.len() > page.limit as usize;
-    let items =
-        rows.into_iter().take(page.limit as usize).map(Product::try_from).collect::<QueryResult<Vec<_>>>()?;
+    let rows = rows.into_iter().take(page.limit as usize);
+    let items = rows.map(Product::try_from).collect::<QueryResult<Vec<_>>>()?;
     let next = items.last().filter(|_| more).map(|product| cursor(product, sort));
     Ok(Page { items, total, next })
 }
 
-fn conditions(filter: &ProductFilter) -> Composed<'_> {
-    let mut sql = Composed::default();
-    if let Some(status) = filter.status {
-        // Written out, not a parameter: the partial indexes of published products must be seen to apply.
-        sql = sql.text(match status {
-            ProductStatus::Draft => " AND p.status = 'draft'",
-            ProductStatus::Published => " AND p.status = 'published'",
-            ProductStatus::Archived => " AND p.status = 'archived'",
-        });
-    }
-    if let Some(category) = filter.category_id.map(CategoryId::get) {
-        sql = sql.text(" AND p.category_id = ").value::<BigInt, _>(category);
-    }
-    if let Some(seller) = filter.seller_id.map(UserId::get) {
-        sql = sql.text(" AND p.seller_id = ").value::<BigInt, _>(seller);
-    }
-    if let Some(currency) = filter.currency.map(Currency::code) {
-        sql = sql.text(" AND p.currency = ").value::<Text, _>(currency);
-    }
-    if let Some(minor) = filter.min_price_minor {
-        sql = sql.text(" AND p.price_minor >= ").value::<BigInt, _>(minor);
-    }
-    if let Some(minor) = filter.max_price_minor {
-        sql = sql.text(" AND p.price_minor <= ").value::<BigInt, _>(minor);
-    }
-    match filter.in_stock {
-        Some(true) => {
-            sql = sql.text(" AND EXISTS (SELECT FROM stock s WHERE s.product_id = p.id AND s.available > 0)");
-        }
-        Some(false) => {
-            sql = sql.text(" AND EXISTS (SELECT FROM stock s WHERE s.product_id = p.id AND s.available = 0)");
-        }
-        None => {}
-    }
-    for word in filter.text.as_deref().unwrap_or_default().split_whitespace() {
-        sql = sql.text(" AND p.grams @> search_grams(").value::<Text, _>(word).text(
-            ") AND strpos(lower(p.name || ' ' || coalesce(p.name_en, '') || ' ' || coalesce(p.description, '') || ' ' \
-                                || coalesce(p.description_en, '')), lower(",
-        );
-        sql = sql.value::<Text, _>(word).text(")) > 0");
-    }
-    sql
-}
-
-const fn order(sort: ProductSort) -> &'static str {
-    match sort {
-        ProductSort::Newest => " ORDER BY p.id DESC",
-        ProductSort::PriceAscending => " ORDER BY p.currency, p.price_minor, p.id",
-        ProductSort::PriceDescending => " ORDER BY p.currency DESC, p.price_minor DESC, p.id DESC",
-        ProductSort::Name => " ORDER BY p.name COLLATE \"C\", p.id",
-    }
-}
-
-/// What stands behind the cursor; nothing, where the cursor is of a list in another order.
-fn behind(cursor: &Cursor, sort: ProductSort) -> Composed<'_> {
-    let compared = match sort {
-        ProductSort::Newest => return Composed::new(" AND p.id < ").value::<BigInt, _>(cursor.id),
-        ProductSort::Name => cursor
-            .name
-            .as_deref()
-            .map(|name| Composed::new(" AND (p.name COLLATE \"C\", p.id) > (").value::<Text, _>(name)),
-        ProductSort::PriceAscending | ProductSort::PriceDescending => {
-            cursor.price.map(|(currency, minor)| {
-                Composed::new(if sort == ProductSort::PriceAscending {
-                    " AND (p.currency, p.price_minor, p.id) > ("
-                } else {
-                    " AND (p.currency, p.price_minor, p.id) < ("
-                })
-                .value::<Text, _>(currency.code())
-                .text(", ")
-                .value::<BigInt, _>(minor)
-            })
-        }
+/// The first `most` ids of the list behind `position`, in no order.
+fn ids<'a>(filter: &'a ProductFilter, sort: ProductSort, position: &'a Position, most: i64) -> Composed<'a> {
+    let conditions = match position {
+        Position::Page(_) => conditions(filter),
+        Position::After(cursor) => conditions(filter).then(&behind(cursor, sort)),
     };
-    compared.map_or_else(
-        || Composed::new(" AND false"),
-        |start| start.text(", ").value::<BigInt, _>(cursor.id).text(")"),
+    match Search::of(filter) {
+        None => Composed::new("SELECT p.id FROM products p WHERE true")
+            .then(&conditions)
+            .text(order(sort))
+            .text(" LIMIT ")
+            .value::<BigInt, _>(most),
+        Some(search) if sort == ProductSort::Newest => search.newest(&conditions, position, most),
+        Some(search) => search.sorted(&conditions, sort, most),
+    }
+}
+
+/// How long the list is, as far as it is counted.
+fn count(filter: &ProductFilter) -> Composed<'_> {
+    let conditions = conditions(filter);
+    let counted = match Search::of(filter) {
+        None => Composed::new("SELECT FROM products p WHERE true")
+            .then(&conditions)
+            .text(" LIMIT ")
+            .value::<BigInt, _>(MAX_TOTAL),
+        Some(search) => search.newest(&conditions, &Position::Page(1), MAX_SEARCH_TOTAL),
+    };
+    Composed::new("SELECT count(*) AS total FROM (").then(&counted).text(") AS counted")
+}
+
+/// The rows with these ids, without the first `skip`.
+fn rows_of<'a>(ids: &Composed<'a>, sort: ProductSort, skip: i64) -> Composed<'a> {
+    Composed::new(
+        "SELECT p.id, p.seller_id, p.category_id, p.name, p.name_en, p.description, p.description_en, p.price_minor, \
+                p.currency, p.status, p.images, p.version, p.created_at, p.updated_at, s.available \
+         FROM products p JOIN stock s ON s.product_id = p.id WHERE p.id = ANY(ARRAY(",
     )
-}
-
-fn cursor(last: &Product, sort: ProductSort) -> Cursor {
-    let (price, name) = match sort {
-        ProductSort::Newest => (None, None),
-        ProductSort::PriceAscending | ProductSort::PriceDescending => {
-            (Some((last.details.price.currency(), last.details.price.minor())), None)
-        }
-        ProductSort::Name => (None, Some(last.details.name.clone())),
-    };
-    Cursor { id: last.id.get(), price, name }
+    .then(ids)
+    .text("))")
+    .text(order(sort))
+    .text(" OFFSET ")
+    .value::<BigInt, _>(skip)
 }

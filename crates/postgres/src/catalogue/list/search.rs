@@ -1,0 +1,126 @@
+//! Searching for parts of words.
+//!
+//! An inverted index answers as a whole and in no order: all hundred thousand kimchis, for a page of twenty. So it is
+//! asked for one range of ids after the other, the newest first (`search_ranges` in the migrations), until there are
+//! enough: a frequent word is found in the first range, a rare one costs a handful of look-ups. It looks up pairs of
+//! characters; that they stand in the word's order is checked in the row. docs/performance.md has the plans.
+
+use diesel::sql_types::{BigInt, Text};
+use spicyjump_domain::{
+    catalogue::{ProductFilter, ProductSort},
+    ids::{CategoryId, UserId},
+    paging::{MAX_SEARCH_TOTAL, Position},
+};
+
+use super::sort::order;
+use crate::composed::Composed;
+
+/// What conditions and orders look at.
+macro_rules! columns {
+    () => {
+        "p.id, p.seller_id, p.category_id, p.name, p.price_minor, p.currency, p.status, p.document"
+    };
+}
+
+/// Rows that are looked at in the list's order before all hits are sorted instead.
+const MAX_WALK: i64 = 20_000;
+
+/// What is searched for.
+pub(super) struct Search<'a> {
+    /// An array: what the index looks up.
+    terms: Composed<'a>,
+    /// ` AND …`: the words stand there.
+    words: Composed<'a>,
+}
+
+impl<'a> Search<'a> {
+    /// The search of a filter, if there are words in it.
+    pub(super) fn of(filter: &'a ProductFilter) -> Option<Self> {
+        let text = filter.text.as_deref().unwrap_or_default();
+        text.split_whitespace().next()?;
+        let mut terms = Composed::new("'{}'");
+        let mut words = Composed::default();
+        for word in text.split_whitespace() {
+            terms = terms.text(" || search_word(").value::<Text, _>(word).text(")");
+            words = words.text(" AND strpos(p.document, lower(").value::<Text, _>(word).text(")) > 0");
+        }
+        if let Some(seller) = filter.seller_id.map(UserId::get) {
+            terms = terms.text(" || (search_facets(0, ").value::<BigInt, _>(seller).text(", 0))[3:3]");
+        }
+        if let Some(category) = filter.category_id.map(CategoryId::get) {
+            terms = terms.text(" || (search_facets(0, 0, ").value::<BigInt, _>(category).text("))[4:4]");
+        }
+        Some(Self { terms, words })
+    }
+
+    /// The newest `most` ids, all of them where there are fewer.
+    pub(super) fn newest(&self, conditions: &Composed<'a>, position: &Position, most: i64) -> Composed<'a> {
+        let from = match position {
+            Position::Page(_) => Composed::new("(SELECT max(id) FROM products)"),
+            Position::After(cursor) => Composed::default().value::<BigInt, _>(cursor.id),
+        };
+        Composed::new("SELECT hit.id FROM search_ranges(")
+            .then(&from)
+            .text(") AS ranges (facet) CROSS JOIN LATERAL (SELECT p.id FROM (")
+            .then(&self.looked_up(" || ranges.facet"))
+            .text(") AS p WHERE true")
+            .then(&self.words)
+            .then(conditions)
+            .text(order(ProductSort::Newest))
+            .text(") AS hit LIMIT ")
+            .value::<BigInt, _>(most)
+    }
+
+    /// The first `most` ids in another order. Few hits are all found and sorted. Of many, the list in its order soon
+    /// meets enough; where it does not, because they all stand at its end, they are sorted after all.
+    pub(super) fn sorted(&self, conditions: &Composed<'a>, sort: ProductSort, most: i64) -> Composed<'a> {
+        let found = self.newest(conditions, &Position::Page(1), MAX_SEARCH_TOTAL + 1);
+        let list =
+            Composed::new(concat!("SELECT ", columns!(), " FROM products p WHERE NOT (SELECT yes FROM few)"))
+                .then(conditions)
+                .text(order(sort))
+                .text(" LIMIT ")
+                .value::<BigInt, _>(MAX_WALK);
+        Composed::new("WITH found AS MATERIALIZED (")
+            .then(&found)
+            .text("), few AS (SELECT count(*) <= ")
+            .value::<BigInt, _>(MAX_SEARCH_TOTAL)
+            .text(" AS yes FROM found), met AS MATERIALIZED (SELECT p.* FROM (")
+            .then(&list)
+            .text(") AS p WHERE true")
+            .then(&self.words)
+            .text(order(sort))
+            .text(" LIMIT ")
+            .value::<BigInt, _>(most)
+            .text("), enough AS (SELECT count(*) = ")
+            .value::<BigInt, _>(most)
+            .text(concat!(
+                " AS yes FROM met) SELECT p.id FROM (SELECT ",
+                columns!(),
+                " FROM found JOIN products p ON p.id = found.id WHERE (SELECT yes FROM few) \
+                 UNION ALL SELECT * FROM met WHERE (SELECT yes FROM enough) \
+                 UNION ALL SELECT p.* FROM ("
+            ))
+            .then(&self.looked_up(""))
+            .text(") AS p WHERE NOT (SELECT yes FROM few) AND NOT (SELECT yes FROM enough)")
+            .then(&self.words)
+            .then(conditions)
+            .text(") AS p")
+            .text(order(sort))
+            .text(" LIMIT ")
+            .value::<BigInt, _>(most)
+    }
+
+    /// The rows that have all terms, and `more`. Behind a fence (`OFFSET 0`): the planner cannot know how many rows
+    /// they are, and would rather compute the terms of a hundred thousand rows that another index finds.
+    fn looked_up(&self, more: &'static str) -> Composed<'a> {
+        Composed::new(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM products p WHERE search_terms(p.document, search_facets(p.id, p.seller_id, p.category_id)) @> ("
+        ))
+        .then(&self.terms)
+        .text(more)
+        .text(") OFFSET 0")
+    }
+}

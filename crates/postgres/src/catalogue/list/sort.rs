@@ -1,0 +1,53 @@
+//! The orders of a list, and how to go on from a row of it.
+
+use diesel::sql_types::{BigInt, Text};
+use spicyjump_domain::{
+    catalogue::{Product, ProductSort},
+    paging::Cursor,
+};
+
+use crate::composed::Composed;
+
+pub(super) const fn order(sort: ProductSort) -> &'static str {
+    match sort {
+        ProductSort::Newest => " ORDER BY p.id DESC",
+        ProductSort::PriceAscending => " ORDER BY p.currency, p.price_minor, p.id",
+        ProductSort::PriceDescending => " ORDER BY p.currency DESC, p.price_minor DESC, p.id DESC",
+        ProductSort::Name => " ORDER BY p.name COLLATE \"C\", p.id",
+    }
+}
+
+/// ` AND …`: what stands behind the cursor; nothing, where the cursor is of a list in another order.
+pub(super) fn behind(cursor: &Cursor, sort: ProductSort) -> Composed<'_> {
+    let start = match sort {
+        ProductSort::Newest => return Composed::new(" AND p.id < ").value::<BigInt, _>(cursor.id),
+        ProductSort::PriceAscending => price(cursor, " AND (p.currency, p.price_minor, p.id) > ("),
+        ProductSort::PriceDescending => price(cursor, " AND (p.currency, p.price_minor, p.id) < ("),
+        ProductSort::Name => cursor
+            .name
+            .as_deref()
+            .map(|name| Composed::new(" AND (p.name COLLATE \"C\", p.id) > (").value::<Text, _>(name)),
+    };
+    start.map_or_else(
+        || Composed::new(" AND false"),
+        |start| start.text(", ").value::<BigInt, _>(cursor.id).text(")"),
+    )
+}
+
+fn price<'a>(cursor: &Cursor, text: &'static str) -> Option<Composed<'a>> {
+    let (currency, minor) = cursor.price?;
+    let currency = Composed::new(text).value::<Text, _>(currency.code());
+    Some(currency.text(", ").value::<BigInt, _>(minor))
+}
+
+/// Where `last` stands.
+pub(super) fn cursor(last: &Product, sort: ProductSort) -> Cursor {
+    let (price, name) = match sort {
+        ProductSort::Newest => (None, None),
+        ProductSort::PriceAscending | ProductSort::PriceDescending => {
+            (Some((last.details.price.currency(), last.details.price.minor())), None)
+        }
+        ProductSort::Name => (None, Some(last.details.name.clone())),
+    };
+    Cursor { id: last.id.get(), price, name }
+}
