@@ -59,7 +59,7 @@ impl PgPlacement {
     pub fn start(database: &Database) -> Self {
         let (queue, jobs) = mpsc::channel(MAX_WAITING);
         let jobs = Arc::new(Mutex::new(jobs));
-        for _ in 0..env_or("X_LANES", LANES) {
+        for _ in 0..LANES {
             tokio::spawn(lane(database.clone(), Arc::clone(&jobs)));
         }
         Self { queue }
@@ -78,7 +78,7 @@ impl OrderPlacement for PgPlacement {
 async fn lane(database: Database, jobs: Arc<Mutex<mpsc::Receiver<Job>>>) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
     loop {
-        if jobs.lock().await.recv_many(&mut batch, env_or("X_BATCH", MAX_BATCH)).await == 0 {
+        if jobs.lock().await.recv_many(&mut batch, MAX_BATCH).await == 0 {
             return;
         }
         // Whoever went away before anything was done for them has been told that there is no order.
@@ -411,8 +411,4 @@ struct AnswerRow {
     status: Option<u16>,
     /// In hexadecimal digits.
     body: Option<String>,
-}
-
-fn env_or(name: &str, otherwise: usize) -> usize {
-    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(otherwise)
 }
