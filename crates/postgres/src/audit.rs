@@ -29,9 +29,10 @@ macro_rules! rules {
 }
 
 /// Every rule and its query.
-const RULES: [(&str, &str); 13] = rules![
+const RULES: [(&str, &str); 14] = rules![
     "stock_balance",
     "stock_opening",
+    "stock_sold_out",
     "order_stock",
     "order_total",
     "order_status",

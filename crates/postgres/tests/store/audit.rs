@@ -71,6 +71,15 @@ broken! {
          INSERT INTO stock_movements (product_id, kind, delta, at) VALUES (500, 'opening', 0, now())"
         => ["stock_opening"], "product 500",
         "it has 2 opening movements instead of one";
+    names_a_product_that_wrongly_counts_as_sold_out:
+        "INSERT INTO sold_out VALUES (500)"
+        => ["stock_sold_out"], "product 500",
+        "it counts as sold out, but has 1000000000 pieces";
+    names_a_product_that_should_count_as_sold_out:
+        "UPDATE stock SET available = 0 WHERE product_id = 500; \
+         INSERT INTO stock_movements (product_id, kind, delta, at) VALUES (500, 'change', -1000000000, now())"
+        => ["stock_sold_out"], "product 500",
+        "it has no pieces left, but does not count as sold out";
     names_an_order_that_took_less_than_it_sold:
         "UPDATE order_lines SET quantity = quantity + 1 WHERE order_id = 2 AND product_id = 7; \
          UPDATE orders SET total_minor = total_minor + 107 WHERE id = 2"
