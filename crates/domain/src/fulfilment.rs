@@ -74,3 +74,6 @@ fn advance(
     }
     if moved.is_empty() { Err(FulfilmentError::InvalidState) } else { Ok(moved) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -145,3 +145,6 @@ fn payment_step(book: &OrderBook, payment: &Payment, policy: &Policy) -> (Offset
         _ => (next_check, Step::CheckIntent(payment.id)),
     }
 }
+
+#[cfg(test)]
+mod tests;
