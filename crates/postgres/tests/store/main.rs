@@ -6,7 +6,6 @@ mod accounts;
 mod audit;
 mod catalogue;
 mod idempotency;
-mod measure;
 mod orders;
 mod outbox;
 mod support;
