@@ -49,7 +49,7 @@ pub(crate) const LOGINS: [Login; 3] = [
     Login { email: "admin@example.com", name: "Admin", role: Role::Admin, locale: Locale::En },
 ];
 
-/// How many products the shop has by itself; more are numbered copies of these.
+/// How many products the shop has by itself; more are made up, and have no pictures.
 pub(crate) const PRODUCTS: u64 = GOODS.len() as u64;
 
 /// Where pictures go, and where they are read.
@@ -58,7 +58,7 @@ pub(crate) struct Gallery {
     pub(crate) cdn: CdnBase,
 }
 
-/// Makes what is missing of the demo shop, up to `products` products; returns how many products were added.
+/// Makes what is missing of the demo shop, up to `products` products; returns how many of its own were missing.
 ///
 /// # Errors
 /// When the database or the image store is away; doing it again goes on from there.
@@ -82,6 +82,14 @@ pub(crate) async fn seed(
             add(&catalogue, &product).await?;
             added += 1;
         }
+    }
+    if products > PRODUCTS {
+        let told = |made| {
+            // Nobody to read it is no reason to stop.
+            let _ = write!(io::stderr(), "\r{made} of {products} products");
+        };
+        database.seed_products(products, seller, &categories, told).await.map_err(away)?;
+        let _ = writeln!(io::stderr());
     }
     Ok(added)
 }

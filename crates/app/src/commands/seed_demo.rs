@@ -25,9 +25,9 @@ pub(super) async fn run(values: &Values, products: u64) -> Result<(), Failure> {
         Ok::<_, Failure>(Gallery { store, cdn: images.cdn_base })
     });
     let gallery = gallery.transpose()?;
-    let added = demo::seed(&database, gallery.as_ref(), products).await?;
+    demo::seed(&database, gallery.as_ref(), products).await?;
     printer::line(format_args!(
-        "{added} products added. Anyone can log in with the password {}:",
+        "The demo shop is ready. Anyone can log in, with the password {}:",
         demo::PASSWORD
     ));
     for login in &demo::LOGINS {
