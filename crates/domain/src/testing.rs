@@ -4,7 +4,12 @@
 //! The functions in [`contract`] run on these fakes here and on the real adapters in their own crates: what the use
 //! cases are tested against behaves as production does. Nothing here waits, so [`block_on`] drives it all.
 
-#![expect(clippy::unwrap_used, reason = "a fake or a contract that finds something wrong fails the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    reason = "what finds something wrong here fails a test"
+)]
 
 use std::{
     pin::pin,
@@ -19,10 +24,12 @@ pub mod contract;
 mod gateway;
 pub(crate) mod sample;
 mod shop;
+mod workbench;
 
 pub use clock::FixedClock;
 pub use gateway::{FakeDispute, FakeGateway, FakeIntent, FakeRefund, Fault, Outcome};
 pub use shop::{MemoryShop, StoredMail};
+pub use workbench::Workbench;
 
 /// Runs a future whose parts never wait for anything outside it.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {

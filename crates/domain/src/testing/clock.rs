@@ -17,7 +17,6 @@ impl Default for FixedClock {
 
 impl FixedClock {
     /// Shows `now`.
-    #[must_use]
     pub fn at(now: OffsetDateTime) -> Self {
         Self(Mutex::new(now))
     }

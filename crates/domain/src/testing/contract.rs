@@ -11,9 +11,13 @@ use crate::{
     payment::LedgerEntry,
 };
 
+mod accounts;
+mod idempotency;
 mod orders;
 mod placement;
 
+pub use accounts::account_store_contract;
+pub use idempotency::idempotency_store_contract;
 pub use orders::order_store_contract;
 pub use placement::order_placement_contract;
 

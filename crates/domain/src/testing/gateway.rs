@@ -69,7 +69,6 @@ enum Answer {
 
 impl FakeGateway {
     /// A provider without any objects that tells the time by `clock`.
-    #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, provider: Mutex::default() }
     }
@@ -90,31 +89,26 @@ impl FakeGateway {
     }
 
     /// The calls that arrived, as `POST path` or `GET path`.
-    #[must_use]
     pub fn calls(&self) -> Vec<String> {
         self.provider().calls.clone()
     }
 
     /// The intents, oldest first.
-    #[must_use]
     pub fn intents(&self) -> Vec<FakeIntent> {
         self.provider().intents.clone()
     }
 
     /// The refunds, oldest first.
-    #[must_use]
     pub fn refunds(&self) -> Vec<FakeRefund> {
         self.provider().refunds.clone()
     }
 
     /// The disputes, oldest first.
-    #[must_use]
     pub fn disputes(&self) -> Vec<FakeDispute> {
         self.provider().disputes.clone()
     }
 
     /// The events from the `skip`-th on, oldest first.
-    #[must_use]
     pub fn events(&self, skip: usize) -> Vec<ProviderEvent> {
         self.provider().events.get(skip..).unwrap_or_default().to_vec()
     }

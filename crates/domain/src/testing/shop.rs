@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -18,6 +18,7 @@ use crate::{
     payment::{EventRecord, LedgerEntry, OrderBook},
 };
 
+mod accounts;
 mod fixture;
 mod idempotency;
 mod orders;
@@ -33,10 +34,12 @@ pub struct MemoryShop {
 struct State {
     last_id: i64,
     people: BTreeMap<UserId, Person>,
+    sessions: accounts::Sessions,
     products: BTreeMap<ProductId, Product>,
     /// Opening, changes, sold and returned pieces: their sum is the stock.
     movements: Vec<(ProductId, i64)>,
     orders: BTreeMap<OrderId, StoredOrder>,
+    unreadable: BTreeSet<OrderId>,
     ledger: Vec<LedgerEntry>,
     events: BTreeMap<String, EventRecord>,
     once: BTreeMap<OnceKey, idempotency::Record>,
@@ -45,6 +48,7 @@ struct State {
 
 struct Person {
     user: User,
+    password_hash: String,
 }
 
 struct StoredOrder {
@@ -106,7 +110,6 @@ impl State {
 
 impl MemoryShop {
     /// An empty shop that tells the time by `clock`.
-    #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, state: Mutex::default() }
     }
@@ -127,7 +130,7 @@ impl MemoryShop {
             locale: Locale::En,
             created_at: self.clock.now(),
         };
-        state.people.insert(id, Person { user });
+        state.people.insert(id, Person { user, password_hash: String::new() });
         id
     }
 
@@ -161,7 +164,6 @@ impl MemoryShop {
     }
 
     /// Pieces of a product, and the sum of its movements, which must be the same.
-    #[must_use]
     pub fn stock_of(&self, id: ProductId) -> (i64, i64) {
         let state = self.state();
         let available = state.products.get(&id).map_or(0, |product| product.stock_quantity);
@@ -174,13 +176,11 @@ impl MemoryShop {
     }
 
     /// The order's books.
-    #[must_use]
     pub fn book(&self, id: OrderId) -> Option<OrderBook> {
         self.state().orders.get(&id).map(|order| order.book.clone())
     }
 
     /// Every order's books, by id.
-    #[must_use]
     pub fn books(&self) -> Vec<OrderBook> {
         self.each_book(OrderBook::clone)
     }
@@ -190,20 +190,22 @@ impl MemoryShop {
         self.state().orders.values().map(|order| &order.book).map(of).collect()
     }
 
+    /// Makes an order unreadable, as a row is that a newer program wrote.
+    pub fn poison(&self, id: OrderId) {
+        self.state().unreadable.insert(id);
+    }
+
     /// When the next order is due.
-    #[must_use]
     pub fn next_due_at(&self) -> Option<OffsetDateTime> {
         self.state().orders.values().filter_map(|order| order.due_at).min()
     }
 
     /// Every fact about money, oldest first.
-    #[must_use]
     pub fn ledger(&self) -> Vec<LedgerEntry> {
         self.state().ledger.clone()
     }
 
     /// Every mail, oldest first.
-    #[must_use]
     pub fn mails(&self) -> Vec<StoredMail> {
         self.state().mails.clone()
     }

@@ -26,7 +26,6 @@ pub enum Outcome {
 
 impl Outcome {
     /// What a test payment method does, by Stripe's names for them.
-    #[must_use]
     pub fn of_method(method: &str) -> Option<Self> {
         match method {
             "pm_card_visa" => Some(Self::Succeeds),
@@ -73,6 +72,12 @@ impl FakeGateway {
         let amount = ProviderAmount { minor, currency };
         let report = provider.add_refund(intent_id, amount, None, self.clock.now());
         report.ok().map(|report| report.provider_refund_id)
+    }
+
+    /// The provider tells of something that has no effect here. Returns the event's id.
+    pub fn tell_of_something_else(&self, kind: &str) -> String {
+        let mut provider = self.provider();
+        provider.tell(kind.into(), ProviderFact::Unknown, whole_seconds(self.clock.now()))
     }
 
     /// The bank concludes a refund, or sends it back after all. A failed one stays failed.
@@ -200,9 +205,10 @@ impl Provider {
         self.tell(format!("charge.dispute.{kind}"), fact, whole_seconds(now));
     }
 
-    fn tell(&mut self, kind: String, fact: ProviderFact, created_at: OffsetDateTime) {
+    fn tell(&mut self, kind: String, fact: ProviderFact, created_at: OffsetDateTime) -> String {
         let id = self.new_id("evt");
-        self.events.push(ProviderEvent { payload: id.clone(), id, kind, created_at, fact });
+        self.events.push(ProviderEvent { payload: id.clone(), id: id.clone(), kind, created_at, fact });
+        id
     }
 }
 

@@ -31,13 +31,11 @@ pub struct FakeIntent {
 
 impl FakeIntent {
     /// Whether money may still come by it.
-    #[must_use]
     pub fn is_open(&self) -> bool {
         !matches!(self.status, IntentStatus::Succeeded | IntentStatus::Canceled)
     }
 
     /// Whether an attempt to pay may begin, or a cancel.
-    #[must_use]
     pub fn waits_for_the_buyer(&self) -> bool {
         self.is_open() && self.status != IntentStatus::Processing
     }
@@ -75,7 +73,6 @@ pub struct FakeRefund {
 
 impl FakeRefund {
     /// Whether its money is gone or on its way.
-    #[must_use]
     pub const fn is_live(&self) -> bool {
         !matches!(self.status, RefundStatus::Failed | RefundStatus::Canceled)
     }

@@ -59,10 +59,26 @@ mod tests {
     use super::MemoryShop;
     use crate::testing::{FixedClock, block_on, contract};
 
+    fn shop() -> MemoryShop {
+        MemoryShop::new(Arc::new(FixedClock::default()))
+    }
+
     #[test]
     fn the_fake_passes_the_contract_of_order_stores() {
-        let shop = MemoryShop::new(Arc::new(FixedClock::default()));
+        let shop = shop();
         block_on(contract::order_placement_contract(&shop, &shop, &shop));
         block_on(contract::order_store_contract(&shop, &shop, &shop));
+    }
+
+    #[test]
+    fn the_fake_passes_the_contract_of_account_stores() {
+        let shop = shop();
+        block_on(contract::account_store_contract(&shop, &shop));
+    }
+
+    #[test]
+    fn the_fake_passes_the_contract_of_idempotency_stores() {
+        let shop = shop();
+        block_on(contract::idempotency_store_contract(&shop, &shop));
     }
 }

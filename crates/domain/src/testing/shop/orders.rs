@@ -21,7 +21,11 @@ impl OrderStore for MemoryShop {
             BookOf::Payment(id) => book.payment(id).is_some(),
             BookOf::Intent(id) => book.payment_of_intent(id).is_some(),
         };
-        Ok(state.orders.values().map(|order| &order.book).find(|book| is_asked_for(book)).cloned())
+        let found = state.orders.values().map(|order| &order.book).find(|book| is_asked_for(book));
+        match found {
+            Some(book) if state.unreadable.contains(&book.order.id) => Err(broken("a status that is known")),
+            found => Ok(found.cloned()),
+        }
     }
 
     async fn save(&self, change: &OrderChange) -> Result<(), SaveOrderError> {
