@@ -29,12 +29,28 @@ CREATE FUNCTION search_word(word text) RETURNS bigint[]
         FROM unnest(search_terms(lower(word), '{}')) AS term
     $$;
 
--- A product's range of 8,192 ids, its range of 131,072 ids, its seller and its category. An inverted index knows no
--- order; asked for one range after the other, it gives the newest first.
-CREATE FUNCTION search_facets(id bigint, seller_id bigint, category_id bigint) RETURNS bigint[]
+-- A price's length and first digit: 0 is 10, 5,473 is 45, 99,999,999 is 89.
+CREATE FUNCTION price_band(minor bigint) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN char_length(minor::text) * 10 + left(minor::text, 1)::bigint;
+
+-- What else a search goes by: a product's range of 8,192 ids, its range of 131,072 ids, its seller, its category, its
+-- currency and price band. An inverted index knows no order; asked for one range after the other, it gives the newest
+-- first.
+CREATE FUNCTION search_facets(id bigint, seller_id bigint, category_id bigint, currency text, price_minor bigint)
+    RETURNS bigint[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ARRAY[-(1::bigint << 40) - (id >> 13), -(2::bigint << 40) - (id >> 17),
-                 -(3::bigint << 40) - seller_id, -(4::bigint << 40) - coalesce(category_id, 0)];
+                 -(3::bigint << 40) - seller_id, -(4::bigint << 40) - coalesce(category_id, 0),
+                 -(5::bigint << 40) - 1000 * ascii(currency) - price_band(price_minor)];
+
+-- The facets of all prices between two; null is as low or high as it gets.
+CREATE FUNCTION search_prices(currency text, lowest bigint, highest bigint) RETURNS bigint[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+        SELECT coalesce(array_agg(-(5::bigint << 40) - 1000 * ascii(currency) - band), '{}')
+        FROM generate_series(price_band(coalesce(lowest, 0)), price_band(coalesce(highest, 9999999999))) AS band
+    $$;
 
 -- The facets of the ranges from the one of the id `newest` down: small ones to the end of its large one, then large.
 CREATE FUNCTION search_ranges(newest bigint) RETURNS SETOF bigint
@@ -79,7 +95,7 @@ CREATE INDEX products_unpublished ON products (seller_id, status, id) WHERE stat
 CREATE INDEX products_category ON products (category_id);
 -- Without the list of pending entries that every search would have to read: products change seldom.
 CREATE INDEX products_search ON products
-    USING gin (search_terms(document, search_facets(id, seller_id, category_id))) WITH (fastupdate = off);
+    USING gin (search_terms(document, search_facets(id, seller_id, category_id, currency, price_minor))) WITH (fastupdate = off);
 
 -- Apart from the product, because every sale changes it: a narrow row with room for its next versions.
 CREATE TABLE stock (

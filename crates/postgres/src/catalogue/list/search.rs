@@ -5,11 +5,11 @@
 //! enough: a frequent word is found in the first range, a rare one costs a handful of look-ups. It looks up pairs of
 //! characters; that they stand in the word's order is checked in the row. docs/performance.md has the plans.
 
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use spicyjump_domain::{
     catalogue::{ProductFilter, ProductSort},
     ids::{CategoryId, UserId},
-    paging::{MAX_SEARCH_TOTAL, Position},
+    paging::Position,
 };
 
 use super::sort::order;
@@ -22,13 +22,25 @@ macro_rules! columns {
     };
 }
 
+/// The expression that the index is on.
+macro_rules! indexed {
+    () => {
+        "search_terms(p.document, search_facets(p.id, p.seller_id, p.category_id, p.currency, p.price_minor))"
+    };
+}
+
+/// Hits up to which all of them are rather sorted than looked for in the list's order.
+const FEW: i64 = 200;
+
 /// Rows that are looked at in the list's order before all hits are sorted instead.
-const MAX_WALK: i64 = 20_000;
+const MAX_WALK: i64 = 5_000;
 
 /// What is searched for.
 pub(super) struct Search<'a> {
     /// An array: what the index looks up.
     terms: Composed<'a>,
+    /// ` AND …`: one of these prices, as far as the index tells them apart.
+    prices: Composed<'a>,
     /// ` AND …`: the words stand there.
     words: Composed<'a>,
 }
@@ -45,12 +57,25 @@ impl<'a> Search<'a> {
             words = words.text(" AND strpos(p.document, lower(").value::<Text, _>(word).text(")) > 0");
         }
         if let Some(seller) = filter.seller_id.map(UserId::get) {
-            terms = terms.text(" || (search_facets(0, ").value::<BigInt, _>(seller).text(", 0))[3:3]");
+            terms = terms.text(" || (search_facets(0, ").value::<BigInt, _>(seller).text(", 0, '', 0))[3:3]");
         }
         if let Some(category) = filter.category_id.map(CategoryId::get) {
-            terms = terms.text(" || (search_facets(0, 0, ").value::<BigInt, _>(category).text("))[4:4]");
+            terms =
+                terms.text(" || (search_facets(0, 0, ").value::<BigInt, _>(category).text(", '', 0))[4:4]");
         }
-        Some(Self { terms, words })
+        let mut prices = Composed::default();
+        if let Some(currency) = filter.currency
+            && (filter.min_price_minor, filter.max_price_minor) != (None, None)
+        {
+            prices = Composed::new(concat!(" AND ", indexed!(), " && search_prices("))
+                .value::<Text, _>(currency.code())
+                .text(", ")
+                .value::<Nullable<BigInt>, _>(filter.min_price_minor)
+                .text(", ")
+                .value::<Nullable<BigInt>, _>(filter.max_price_minor)
+                .text(")");
+        }
+        Some(Self { terms, prices, words })
     }
 
     /// The newest `most` ids, all of them where there are fewer.
@@ -74,7 +99,7 @@ impl<'a> Search<'a> {
     /// The first `most` ids in another order. Few hits are all found and sorted. Of many, the list in its order soon
     /// meets enough; where it does not, because they all stand at its end, they are sorted after all.
     pub(super) fn sorted(&self, conditions: &Composed<'a>, sort: ProductSort, most: i64) -> Composed<'a> {
-        let found = self.newest(conditions, &Position::Page(1), MAX_SEARCH_TOTAL + 1);
+        let found = self.newest(conditions, &Position::Page(1), FEW + 1);
         let list =
             Composed::new(concat!("SELECT ", columns!(), " FROM products p WHERE NOT (SELECT yes FROM few)"))
                 .then(conditions)
@@ -84,7 +109,7 @@ impl<'a> Search<'a> {
         Composed::new("WITH found AS MATERIALIZED (")
             .then(&found)
             .text("), few AS (SELECT count(*) <= ")
-            .value::<BigInt, _>(MAX_SEARCH_TOTAL)
+            .value::<BigInt, _>(FEW)
             .text(" AS yes FROM found), met AS MATERIALIZED (SELECT p.* FROM (")
             .then(&list)
             .text(") AS p WHERE true")
@@ -114,13 +139,11 @@ impl<'a> Search<'a> {
     /// The rows that have all terms, and `more`. Behind a fence (`OFFSET 0`): the planner cannot know how many rows
     /// they are, and would rather compute the terms of a hundred thousand rows that another index finds.
     fn looked_up(&self, more: &'static str) -> Composed<'a> {
-        Composed::new(concat!(
-            "SELECT ",
-            columns!(),
-            " FROM products p WHERE search_terms(p.document, search_facets(p.id, p.seller_id, p.category_id)) @> ("
-        ))
-        .then(&self.terms)
-        .text(more)
-        .text(") OFFSET 0")
+        Composed::new(concat!("SELECT ", columns!(), " FROM products p WHERE ", indexed!(), " @> ("))
+            .then(&self.terms)
+            .text(more)
+            .text(")")
+            .then(&self.prices)
+            .text(" OFFSET 0")
     }
 }

@@ -40,7 +40,7 @@ WITH words AS (
            concat_ws(' ', w.style_en[n.style], w.thing_en[1 + n.thing], 'from', w.region_en[n.region] || '.',
                      w.remark_en[1 + n.dice % 4]) AS description_en,
            w.currency[1 + n.dice % 10] AS currency,
-           CASE WHEN n.dice % 40 = 0 THEN 0 ELSE 1 + n.dice % 500 END AS available
+           CASE WHEN n.dice / 1000 % 40 = 0 THEN 0 ELSE 1 + n.dice % 500 END AS available
     FROM words w, numbered n
 ), products_made AS (
     INSERT INTO products (
