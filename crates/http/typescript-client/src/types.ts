@@ -235,6 +235,9 @@ export type PaymentStatus =
   | 'canceled'
   | 'mismatch';
 
+/** Why an attempt to pay failed, as far as a buyer can do something about it. */
+export type DeclineCode = 'card_declined' | 'insufficient_funds' | 'expired_card' | 'incorrect_cvc';
+
 export interface Payment {
   id: number;
   order_id: number;
@@ -247,7 +250,7 @@ export interface Payment {
   currency: Currency;
   status: PaymentStatus;
   refunded_amount: Money;
-  last_error: { code: string; decline_code: string } | null;
+  last_error: { code: DeclineCode; decline_code: string } | null;
   created_at: Timestamp;
 }
 
@@ -278,9 +281,11 @@ export interface NewRefund {
   restock?: boolean | null;
 }
 
+export type ImageType = 'image/jpeg' | 'image/png' | 'image/webp' | 'image/gif';
+
 export interface UploadRequest {
   file_name: string;
-  file_type: string;
+  file_type: ImageType;
   file_size: number;
 }
 
