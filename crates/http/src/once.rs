@@ -56,7 +56,10 @@ impl FromRequest for IdempotencyKey {
         let key = match request.headers().get(HEADER) {
             None => Ok(None),
             Some(value) => match value.to_str() {
-                Ok(text) if (1..=MAX_LENGTH).contains(&text.len()) => Ok(Some(text.to_owned())),
+                // A header's text may hold tabs, which are not printed.
+                Ok(text) if (1..=MAX_LENGTH).contains(&text.len()) && !text.contains('\t') => {
+                    Ok(Some(text.to_owned()))
+                }
                 _ => Err(ApiError::field("Idempotency-Key", Problem::Printable { max: MAX_LENGTH })),
             },
         };
@@ -176,6 +179,15 @@ mod tests {
 
     fn context() -> RequestContext {
         RequestContext::read(&TestRequest::default().to_srv_request(), &TrustedProxies::default())
+    }
+
+    #[actix_web::test]
+    async fn a_key_is_printable_ascii() {
+        for (key, fits) in [("k", true), ("order 7: \"a\"", true), ("", false), ("a\tb", false), ("é", false)]
+        {
+            let request = TestRequest::default().insert_header((HEADER, key)).to_http_request();
+            assert_eq!(IdempotencyKey::extract(&request).await.is_ok(), fits, "{key}");
+        }
     }
 
     #[actix_web::test]
