@@ -174,6 +174,13 @@ impl Refund {
     pub const fn is_live(&self) -> bool {
         !matches!(self.status, RefundStatus::Failed | RefundStatus::Canceled)
     }
+
+    /// Whether the sum in a `charge.refunded` only made us think that there may be such a refund: the provider is to be
+    /// asked.
+    #[must_use]
+    pub fn is_suspected(&self) -> bool {
+        self.origin == RefundOrigin::Provider && !self.acknowledged && self.is_live()
+    }
 }
 
 /// A dispute of a payment.

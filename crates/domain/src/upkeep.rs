@@ -107,7 +107,10 @@ fn refund_step(book: &OrderBook, refund: &Refund) -> Option<(OffsetDateTime, Ste
     let patience = match refund.origin {
         RefundOrigin::Requested => TAKEOVER,
         RefundOrigin::Automatic => Duration::ZERO,
-        RefundOrigin::Provider => return None,
+        // The refund's own event may name it before we ask.
+        RefundOrigin::Provider => {
+            return Some((refund.created_at + TAKEOVER, Step::CheckRefunds(refund.payment_id)));
+        }
     };
     // The provider refunds nothing that is disputed.
     let may_be_sent = !book.is_disputed(refund.payment_id);

@@ -112,9 +112,19 @@ impl Draft {
         }
         let (payment_id, amount) = (refund.payment_id, refund.amount);
         let is_live = refund.is_live();
+        let is_back = is_live && !was_live;
         let newly = !refund.acknowledged && is_live;
         let undone = refund.acknowledged && was_live && !is_live;
         refund.acknowledged |= is_live;
+        if is_back {
+            // Refused, as we thought: unnamed money may have stood for it.
+            let others = self.take_unnamed_back(payment_id) - amount.minor();
+            if let Ok(others) = Money::new(others, amount.currency())
+                && !others.is_zero()
+            {
+                self.suspect_refund(payment_id, others);
+            }
+        }
         if newly {
             self.record(payment_id, LedgerKind::Refunded, amount, &report.provider_refund_id);
             self.refund_mail(amount);
@@ -147,16 +157,9 @@ impl Draft {
         if !report.amount.is(amount) || self.fresh_refund_is_used() {
             return None;
         }
-        // Unnamed money stood for this refund and others: it is taken back, and what stays unexplained comes again
-        // with the next `charge.refunded`.
-        for index in 0..self.book.refunds.len() {
-            if unnamed_of(&self.book.refunds[index], payment_id) {
-                let refund = &mut self.book.refunds[index];
-                refund.status = RefundStatus::Canceled;
-                let (amount, object) = (refund.amount, format!("refund:{}", refund.id));
-                self.record(payment_id, LedgerKind::RefundReversed, amount, &object);
-            }
-        }
+        // Unnamed money stood for this refund and others: what stays unexplained comes again with the next
+        // `charge.refunded`.
+        self.take_unnamed_back(payment_id);
         let refund = self.blank_refund(payment_id, amount, RefundOrigin::Provider);
         self.book.refunds.push(refund);
         Some(self.book.refunds.len() - 1)
@@ -172,17 +175,27 @@ impl Draft {
             return;
         };
         let (payment_id, currency) = (payment.id, payment.captured.currency());
-        // A refund that has failed since may have been in the sum when the event was made.
-        let explained = |refund: &&Refund| {
-            refund.payment_id == payment_id && (refund.is_live() || refund.provider_refund_id.is_some())
+        // One that has failed since may have been in the sum when the event was made, and so may one that was refused:
+        // perhaps another try of it was not.
+        let is_perhaps_in_it = |refund: &&Refund| {
+            let was_unnamed = refund.origin == RefundOrigin::Provider && refund.provider_refund_id.is_none();
+            refund.payment_id == payment_id && !refund.is_live() && !was_unnamed
         };
-        let explained: i64 = self.book.refunds.iter().filter(explained).map(|r| r.amount.minor()).sum();
-        let Ok(amount) = Money::new(report.refunded.minor - explained, currency) else { return };
+        let perhaps: i64 =
+            self.book.refunds.iter().filter(is_perhaps_in_it).map(|refund| refund.amount.minor()).sum();
+        let unexplained = report.refunded.minor - self.book.reserved_minor(payment_id);
+        let is_certain = unexplained > perhaps;
+        let minor = if is_certain { unexplained - perhaps } else { unexplained };
+        let Ok(amount) = Money::new(minor, currency) else { return };
         // One new refund at most fits the fresh id; a further one comes with its own `refund.*` event.
         if amount.is_zero()
             || self.fresh_refund_is_used()
             || !report.refunded.currency.eq_ignore_ascii_case(currency.code())
         {
+            return;
+        }
+        if !is_certain {
+            self.suspect_refund(payment_id, amount);
             return;
         }
         let refund = Refund {
@@ -194,6 +207,37 @@ impl Draft {
         self.book.refunds.push(refund);
         self.record(payment_id, LedgerKind::Refunded, amount, &object);
         self.refund_mail(amount);
+    }
+
+    /// Writes down money that may have been refunded at the dashboard. It speaks for its amount until the provider has
+    /// been asked.
+    fn suspect_refund(&mut self, payment_id: PaymentId, amount: Money) {
+        let suspected = self.blank_refund(payment_id, amount, RefundOrigin::Provider);
+        self.book.refunds.push(suspected);
+    }
+
+    /// Drops a suspicion that the provider did not confirm.
+    pub fn dismiss_refund(&mut self, id: RefundId) {
+        if let Some(refund) = self.book.refunds.iter_mut().find(|r| r.id == id && r.is_suspected()) {
+            refund.status = RefundStatus::Canceled;
+        }
+    }
+
+    /// Takes back money that is known only from `charge.refunded`; returns its sum in minor units.
+    fn take_unnamed_back(&mut self, payment_id: PaymentId) -> i64 {
+        let mut sum = 0;
+        for index in 0..self.book.refunds.len() {
+            if unnamed_of(&self.book.refunds[index], payment_id) {
+                let refund = &mut self.book.refunds[index];
+                refund.status = RefundStatus::Canceled;
+                let (id, amount) = (refund.id, refund.amount);
+                sum += amount.minor();
+                if refund.acknowledged {
+                    self.record(payment_id, LedgerKind::RefundReversed, amount, &format!("refund:{id}"));
+                }
+            }
+        }
+        sum
     }
 
     /// Adds up what went back. An event may tell of a refund before another tells of the capture, or of the failure

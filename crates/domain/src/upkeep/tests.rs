@@ -141,6 +141,18 @@ fn refunds_are_sent_followed_and_left_alone_while_the_money_is_disputed() {
 }
 
 #[test]
+fn the_provider_is_asked_about_a_refund_that_is_only_suspected() {
+    let mut case = Case::paid();
+    let failed = case.refund("re_1", 600, RefundStatus::Failed, None);
+    case.hear_refund(&failed);
+    case.hear_charge(600);
+    assert_eq!(next(&case), Some((60, "check refunds")), "its own event may come first");
+    let suspected = case.book.refunds[1].id;
+    case.change(|draft| draft.dismiss_refund(suspected));
+    assert_eq!(next(&case), None);
+}
+
+#[test]
 fn what_did_not_fit_one_write_is_settled_in_the_next() {
     let mut case = Case::open();
     let early = case.refund("re_1", 2_500, RefundStatus::Succeeded, None);

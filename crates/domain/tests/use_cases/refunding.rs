@@ -78,8 +78,11 @@ fn the_money_of_a_paid_order_that_is_called_off_goes_back_once_the_provider_is_t
     let bench = Workbench::default();
     let (order, _) = bench.paid();
     block_on(bench.orders.cancel(bench.buyer, order)).unwrap();
-    for fault in [Fault::Before, Fault::After, Fault::Before] {
-        bench.gateway.fail_next(fault);
+    // After its first try, it is looked for as well.
+    for faults in [vec![Fault::Before], vec![Fault::After, Fault::Before], vec![Fault::Before; 2]] {
+        for fault in faults {
+            bench.gateway.fail_next(fault);
+        }
         assert!(matches!(bench.attend()[..], [(_, PaymentError::Unavailable(_))]));
         bench.clock.advance(Duration::MINUTE);
     }
@@ -103,6 +106,50 @@ fn a_refund_of_yesterday_is_looked_for_and_never_sent_again() {
         assert_eq!(bench.book(order).refunds.len(), if fault == Fault::Before { 2 } else { 1 });
         assert_eq!(status(&bench, order), (OrderStatus::Cancelled, PaymentStatus::Refunded));
     }
+}
+
+#[test]
+fn a_refund_that_was_made_though_every_try_fails_is_found_by_looking() {
+    let bench = Workbench::default();
+    let (order, payment) = bench.paid();
+    bench.gateway.fail_next(Fault::After);
+    assert!(matches!(bench.refund(payment, 3_000, None), Err(PaymentError::Unavailable(_))));
+    bench.clock.advance(Duration::MINUTE);
+    bench.gateway.fail_next(Fault::Before);
+    assert_eq!(bench.attend().len(), 0);
+    assert_eq!((gone(&bench), bench.book(order).order.refunded), (vec![3_000], usd(3_000)));
+
+    // One that was not made is not made under another key: the answer may have been wrong.
+    bench.gateway.fail_next(Fault::Before);
+    assert!(matches!(bench.refund(payment, 2_000, None), Err(PaymentError::Unavailable(_))));
+    bench.clock.advance(Duration::MINUTE);
+    bench.gateway.fail_next(Fault::Before);
+    assert!(matches!(bench.attend()[..], [(_, PaymentError::Unavailable(_))]));
+    bench.come_to_rest();
+    assert_eq!((gone(&bench), bench.book(order).refunds.len()), (vec![3_000, 2_000], 2));
+}
+
+#[test]
+fn a_refund_at_the_dashboard_that_only_its_charge_tells_of_is_never_lost() {
+    let bench = Workbench::default();
+    let (order, payment) = bench.paid();
+    let intent = bench.gateway.intents()[0].id.clone();
+    // Ours fails at the bank, later another one is made at the dashboard: the sum is the same.
+    bench.gateway.let_refunds_take_time(true);
+    bench.refund(payment, 3_000, None).unwrap();
+    bench.gateway.settle_refund(&bench.gateway.refunds()[0].id, RefundStatus::Failed);
+    bench.hear_all_events();
+    bench.gateway.let_refunds_take_time(false);
+    bench.gateway.refund_at_dashboard(&intent, 3_000).unwrap();
+    let events = bench.gateway.events(0);
+    let charge = events.iter().rfind(|event| event.kind == "charge.refunded").unwrap();
+    bench.hear(&charge.id);
+    assert_eq!(bench.book(order).order.refunded, usd(0), "perhaps it tells of the one that failed");
+    assert!(matches!(bench.refund(payment, 7_001, None), Err(PaymentError::RefundExceeds(_))));
+    bench.come_to_rest();
+    assert_eq!(bench.book(order).order.refunded, usd(3_000));
+    bench.hear_all_events();
+    assert_eq!((bench.book(order).order.refunded, bench.book(order).refunds.len()), (usd(3_000), 2));
 }
 
 #[test]

@@ -2,7 +2,7 @@ use crate::{
     gateway::{RefundReport, RefundStatus},
     ids::{PaymentId, RefundId},
     order::{OrderStatus, PaymentStatus},
-    payment::{LedgerKind, RefundOrigin},
+    payment::{LedgerKind, Refund, RefundOrigin},
     settlement::{MAX_FAILED_REFUNDS, RefundRefusal, RefundRequest, orphan},
     testing::{case::Case, sample::usd},
 };
@@ -133,6 +133,16 @@ fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
         .collect()
 }
 
+impl Case {
+    /// The provider was asked, and told no more than its events did.
+    fn nothing_more_is_known(&mut self) {
+        let suspected: Vec<_> = self.book.refunds.iter().filter(|r| r.is_suspected()).map(|r| r.id).collect();
+        for id in suspected {
+            self.change(|draft| draft.dismiss_refund(id));
+        }
+    }
+}
+
 enum Told {
     Refund(&'static str, i64, RefundStatus),
     /// The sum of the charge's refunds when the event was made.
@@ -187,11 +197,62 @@ fn refunds_at_the_dashboard_are_reflected_by_whichever_event_comes_first() {
                 case.tell(&told[*index]);
             }
             assert_eq!(case.refunded(), (gone, gone), "{name}, {order:?}");
+            case.nothing_more_is_known();
             let live: i64 = case.book.refunds.iter().filter(|r| r.is_live()).map(|r| r.amount.minor()).sum();
             assert_eq!(live, gone, "{name}, {order:?}: {:?}", case.book.refunds);
             assert_eq!(case.status().0 == OrderStatus::Refunded, gone == 2_500, "{name}, {order:?}");
         }
     }
+}
+
+#[test]
+fn a_sum_may_tell_of_a_refund_whose_other_try_was_refused() {
+    let mut case = Case::paid();
+    let refused = case.ask(None, false).unwrap();
+    case.change(|draft| draft.refuse_refund(refused));
+    case.ask(Some(1_000), false).unwrap();
+    case.hear_charge(2_500);
+    case.taken_on(refused, RefundStatus::Succeeded);
+    assert_eq!(case.refunded(), (2_500, 2_500));
+    assert!(!case.book.refunds.iter().any(Refund::is_suspected), "nothing is left to be explained");
+}
+
+#[test]
+fn a_sum_that_a_failed_refund_may_explain_is_asked_about() {
+    let refused = |case: &mut Case| {
+        let id = case.ask(Some(1_000), false).unwrap();
+        case.change(|draft| draft.refuse_refund(id));
+        id
+    };
+    // It was another one, from the dashboard.
+    let mut case = Case::paid();
+    refused(&mut case);
+    case.hear_charge(800);
+    case.hear_charge(800);
+    assert_eq!(case.refunded(), (0, 0), "perhaps");
+    assert_eq!(case.ask(Some(1_701), false), Err(RefundRefusal::Exceeds(1_700)), "it speaks for its amount");
+    let named = case.refund("re_1", 800, RefundStatus::Succeeded, None);
+    case.hear_refund(&named);
+    assert_eq!((case.refunded(), case.book.refunds.len()), ((800, 800), 2));
+
+    // The provider knows of none.
+    let mut case = Case::paid();
+    refused(&mut case);
+    case.hear_charge(800);
+    case.nothing_more_is_known();
+    assert_eq!((case.refunded(), case.ask(None, false).is_ok()), ((0, 0), true));
+
+    // It was the one that we thought refused, and another one.
+    let mut case = Case::paid();
+    let ours = refused(&mut case);
+    case.hear_charge(1_000);
+    case.hear_charge(1_800);
+    case.taken_on(ours, RefundStatus::Succeeded);
+    assert_eq!(case.refunded(), (1_000, 1_000));
+    assert_eq!(case.ask(Some(701), false), Err(RefundRefusal::Exceeds(700)));
+    let named = case.refund("re_1", 800, RefundStatus::Succeeded, None);
+    case.hear_refund(&named);
+    assert_eq!(case.refunded(), (1_800, 1_800));
 }
 
 #[test]
