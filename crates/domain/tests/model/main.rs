@@ -6,7 +6,7 @@
 //! ([`invariants::at_rest`]): each payment is owned by a paid order that owns its stock, or its money is on its way back.
 #![expect(clippy::unwrap_used, reason = "a test that finds something wrong fails")]
 
-use std::{collections::BTreeSet, num::NonZero, thread};
+use std::{collections::BTreeSet, num::NonZero, thread, time::Instant};
 
 use bugs::Bug;
 use world::World;
@@ -19,7 +19,7 @@ mod rng;
 mod world;
 
 /// Histories that the rules must stand.
-const HISTORIES: u64 = 12_000;
+const HISTORIES: u64 = 30_000;
 
 /// Histories within which each planted bug must show.
 const PATIENCE: u64 = 5_000;
@@ -82,7 +82,11 @@ fn every_history_ends_with_the_books_in_order() {
         history(seed, None, true).unwrap();
         return;
     }
-    match histories(HISTORIES, None) {
+    let start = Instant::now();
+    let outcome = histories(HISTORIES, None);
+    let a_minute = u128::from(HISTORIES) * 60_000 / start.elapsed().as_millis().max(1);
+    println!("{HISTORIES} histories, {a_minute} a minute");
+    match outcome {
         Err((seed, problem)) => {
             let _ = history(seed, None, true);
             panic!("{problem}\nreplay with SPICYJUMP_MODEL_SEED={seed}");
