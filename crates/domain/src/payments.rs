@@ -29,6 +29,10 @@ pub const RESEND_LIMIT: Duration = Duration::hours(23);
 /// Nobody was handed the secret of an intent that was never found, so no money can come by it.
 pub const SEARCHABLE: Duration = Duration::hours(1);
 
+/// Payments of one order that the provider may refuse to make an intent for. Each stays in its books; more tries than
+/// these are no buyer's.
+pub const MAX_REFUSED: usize = 50;
+
 /// A refund that was asked for without an idempotency key, and again after this long, is one whose call failed: three
 /// repetitions pause for two seconds at least. Two that are asked for within it are two.
 pub const ASKED_AGAIN: Duration = Duration::seconds(2);
@@ -223,7 +227,9 @@ impl Payments {
             let late = order.expires_at.is_some_and(|at| at <= draft.now());
             // Money of the wrong amount is there: a person has to look before more is asked for.
             let flagged = draft.book().payments.iter().any(|payment| payment.state == PaymentState::Mismatch);
-            if order.status != OrderStatus::Pending || late || flagged {
+            let is_refused = |payment: &&Payment| payment.intent_id.is_none() && !payment.state.is_open();
+            let tired = draft.book().payments.iter().filter(is_refused).count() >= MAX_REFUSED;
+            if order.status != OrderStatus::Pending || late || flagged || tired {
                 return Err(PaymentError::InvalidState);
             }
             if order.total.minor() < self.minimums.of(order.total.currency()) {

@@ -4,7 +4,7 @@ use spicyjump_domain::{
     mail::MailContent,
     order::{OrderStatus, PaymentStatus},
     payment::PaymentState,
-    payments::{PaymentError, RESEND_LIMIT},
+    payments::{MAX_REFUSED, PaymentError, RESEND_LIMIT},
     testing::{Fault, Outcome, Workbench, block_on},
 };
 use time::Duration;
@@ -143,6 +143,12 @@ fn a_refusal_of_the_provider_itself_gives_the_payment_up() {
     let order = bench.order_of(&[(bench.product(bench.seller.id, usd(49)), 1)]).id;
     assert!(matches!(bench.pay(order, CARD, 1), Err(PaymentError::AmountTooSmall)));
     assert_eq!(bench.book(order).payments[0].state, PaymentState::Canceled);
+    // However often it is tried, the books do not grow without end.
+    for _ in 1..MAX_REFUSED {
+        assert!(matches!(bench.pay(order, CARD, 1), Err(PaymentError::AmountTooSmall)));
+    }
+    assert!(matches!(bench.pay(order, CARD, 1), Err(PaymentError::InvalidState)));
+    assert_eq!(bench.book(order).payments.len(), MAX_REFUSED);
     bench.come_to_rest();
     assert_eq!(status(&bench, order).0, OrderStatus::Expired);
 }
