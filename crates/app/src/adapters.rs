@@ -66,8 +66,10 @@ pub(crate) fn stripe(
 ///
 /// # Errors
 /// A secret that is none.
-pub(crate) fn webhooks(config: &Checkout) -> Result<StripeWebhooks, Failure> {
-    StripeWebhooks::new(config.webhook_secrets.clone()).map_err(|error| Failure::because("Stripe", &error))
+pub(crate) fn webhooks(checkout: &Checkout, stripe: &Stripe) -> Result<StripeWebhooks, Failure> {
+    let webhooks = StripeWebhooks::new(checkout.webhook_secrets.clone());
+    let webhooks = webhooks.map_err(|error| Failure::because("Stripe", &error))?;
+    Ok(webhooks.in_mode_of(&stripe.secret_key))
 }
 
 /// The bucket for images.

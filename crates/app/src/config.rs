@@ -113,16 +113,26 @@ impl Section for PaymentsConfig {
 pub(crate) struct EventsConfig {
     pub(crate) store: StoreConfig,
     pub(crate) checkout: Checkout,
+    /// Its key says whether events of live or of test mode are ours.
+    pub(crate) stripe: Stripe,
     pub(crate) orders: Orders,
 }
 
 impl Section for EventsConfig {
-    const GROUPS: &[Group] = &[Group::Database, Group::Checkout, Group::Orders, Group::Outbound, Group::Log];
+    const GROUPS: &[Group] = &[
+        Group::Database,
+        Group::Checkout,
+        Group::Stripe,
+        Group::Orders,
+        Group::Outbound,
+        Group::Log,
+    ];
 
     fn read(values: &Values) -> Result<Self, ConfigError> {
         Ok(Self {
             store: Section::read(values)?,
             checkout: Section::read(values)?,
+            stripe: Section::read(values)?,
             orders: Section::read(values)?,
         })
     }

@@ -89,7 +89,7 @@ impl Services {
             watchers: Data::new(Watchers::start(Arc::clone(&desk.store))),
             webhooks: Data::new(Webhooks {
                 desk,
-                verifier: Arc::new(adapters::webhooks(&config.checkout)?),
+                verifier: Arc::new(adapters::webhooks(&config.checkout, &config.worker.payments.stripe)?),
                 clock: Arc::clone(&clock),
             }),
             payments: Data::new(payments),

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 /// How to reach Stripe and how hard to press it.
 #[derive(Clone, Debug)]
@@ -37,6 +37,15 @@ impl StripeConfig {
             reads_per_second: PER_SECOND,
             tls: None,
         }
+    }
+}
+
+/// Whether an API key is one of live mode, by its form: `sk_live_…`, `rk_test_…`. None where it does not say.
+pub(crate) fn is_live(secret_key: &SecretString) -> Option<bool> {
+    match secret_key.expose_secret().split('_').nth(1) {
+        Some("live") => Some(true),
+        Some("test") => Some(false),
+        _ => None,
     }
 }
 

@@ -14,6 +14,7 @@ struct Envelope {
     #[serde(rename = "type")]
     kind: String,
     created: Option<i64>,
+    livemode: Option<bool>,
     data: Option<Data>,
 }
 
@@ -22,7 +23,8 @@ struct Data {
     object: Box<RawValue>,
 }
 
-/// Reads an event; `sent_at` stands in where it does not say when it was made.
+/// Reads an event; `sent_at` stands in where it does not say when it was made. One of the other mode than ours is
+/// about nothing of ours; `is_live` is our mode, where it is known.
 ///
 /// An object that cannot be read, of a type that we know, is no error: Stripe would deliver the same bytes for
 /// three days, and may then switch the endpoint off for all events. It is logged as an error and has no effect; the
@@ -31,15 +33,28 @@ struct Data {
 ///
 /// # Errors
 /// [`WebhookError::Body`] when it is no event.
-pub(crate) fn read(body: &[u8], sent_at: OffsetDateTime) -> Result<ProviderEvent, WebhookError> {
+pub(crate) fn read(
+    body: &[u8],
+    sent_at: OffsetDateTime,
+    is_live: Option<bool>,
+) -> Result<ProviderEvent, WebhookError> {
     let payload = std::str::from_utf8(body).map_err(|_| WebhookError::Body)?;
     let envelope: Envelope = serde_json::from_str(payload).map_err(|_| WebhookError::Body)?;
     let created_at = match envelope.created {
         Some(seconds) => OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| WebhookError::Body)?,
         None => sent_at,
     };
-    Ok(ProviderEvent {
-        fact: fact(&envelope, created_at).unwrap_or_else(|error| {
+    let is_of_other_mode = is_live.is_some() && envelope.livemode.is_some() && envelope.livemode != is_live;
+    let fact = if is_of_other_mode {
+        tracing::warn!(
+            event = envelope.id,
+            kind = envelope.kind,
+            livemode = envelope.livemode,
+            "a Stripe event of the other mode than our key's has no effect"
+        );
+        ProviderFact::Unknown
+    } else {
+        fact(&envelope, created_at).unwrap_or_else(|error| {
             tracing::error!(
                 event = envelope.id,
                 kind = envelope.kind,
@@ -47,12 +62,9 @@ pub(crate) fn read(body: &[u8], sent_at: OffsetDateTime) -> Result<ProviderEvent
                 "a Stripe event of a known type could not be read; it is kept for replay"
             );
             ProviderFact::Unknown
-        }),
-        id: envelope.id,
-        kind: envelope.kind,
-        created_at,
-        payload: payload.to_owned(),
-    })
+        })
+    };
+    Ok(ProviderEvent { fact, id: envelope.id, kind: envelope.kind, created_at, payload: payload.to_owned() })
 }
 
 fn fact(envelope: &Envelope, created_at: OffsetDateTime) -> Result<ProviderFact, serde_json::Error> {
@@ -97,7 +109,7 @@ mod tests {
             "id": "evt_1", "object": "event", "api_version": "2031-01-01.newer", "created": 1_790_000_000,
             "livemode": false, "type": kind, "data": {"object": object, "previous_attributes": {}},
         });
-        read(body.to_string().as_bytes(), SENT_AT).unwrap()
+        read(body.to_string().as_bytes(), SENT_AT, None).unwrap()
     }
 
     #[test]
@@ -167,7 +179,7 @@ mod tests {
         {
             assert_eq!(event(kind, &json!({"id": 4})).fact, ProviderFact::Unknown, "{kind}");
         }
-        let bare = read(br#"{"id": "evt_1", "type": "ping"}"#, SENT_AT).unwrap();
+        let bare = read(br#"{"id": "evt_1", "type": "ping"}"#, SENT_AT, None).unwrap();
         assert_eq!((bare.fact, bare.created_at), (ProviderFact::Unknown, SENT_AT));
     }
 
@@ -176,7 +188,7 @@ mod tests {
         let event = event("payment_intent.succeeded", &json!({"id": 4}));
         assert_eq!(event.fact, ProviderFact::Unknown);
         assert!(event.payload.contains(r#""id":4"#));
-        let bare = read(br#"{"id": "evt_1", "type": "payment_intent.succeeded"}"#, SENT_AT).unwrap();
+        let bare = read(br#"{"id": "evt_1", "type": "payment_intent.succeeded"}"#, SENT_AT, None).unwrap();
         assert_eq!(bare.fact, ProviderFact::Unknown);
     }
 
@@ -194,7 +206,12 @@ mod tests {
             br#"{"id": 1, "type": "ping"}"#,
             br#"{"id": "evt_1", "type": "ping", "created": 9223372036854775807}"#,
         ] {
-            assert_eq!(read(body, SENT_AT), Err(WebhookError::Body), "{}", String::from_utf8_lossy(body));
+            assert_eq!(
+                read(body, SENT_AT, None),
+                Err(WebhookError::Body),
+                "{}",
+                String::from_utf8_lossy(body)
+            );
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) async fn run(values: &Values, command: &EventsCommand) -> Result<(), 
     let database = adapters::database(&config.store)?;
     let webhooks = Webhooks {
         desk: wiring::desk(&database, &config.orders),
-        verifier: Arc::new(adapters::webhooks(&config.checkout)?),
+        verifier: Arc::new(adapters::webhooks(&config.checkout, &config.stripe)?),
         clock: Arc::new(SystemClock),
     };
     let EventsCommand::Replay { id } = command;
