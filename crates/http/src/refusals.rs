@@ -5,10 +5,11 @@ use serde_json::json;
 use spicyjump_domain::{
     accounts::AccountError,
     catalogue::{CatalogueError, CategoryError, PatchError},
-    gateway::DeclineReason,
+    gateway::{Decline, DeclineReason},
     images::ImageStoreError,
     money::MoneyError,
     orders::OrderError,
+    payment::Payment,
     payments::PaymentError,
     placing::{PlaceOrderError, Refusal, Shortage},
     webhooks::WebhookFailure,
@@ -145,6 +146,32 @@ impl From<DeclineReason> for ErrorCode {
 #[error("the payment provider refused the request: {0}")]
 struct ProviderSaid(String);
 
+/// The bank refused only because nobody was there to say who is paying (docs.stripe.com/declines/codes).
+const AUTHENTICATION_REQUIRED: &str = "authentication_required";
+
+/// What a frontend can do about a decline.
+#[derive(serde::Serialize)]
+struct DeclineDetails<'a> {
+    decline_code: &'a str,
+    #[serde(flatten)]
+    go_on: Option<GoOn<'a>>,
+}
+
+/// With these the frontend confirms the intent in front of the buyer.
+#[derive(serde::Serialize)]
+struct GoOn<'a> {
+    payment_id: i64,
+    client_secret: Option<&'a str>,
+}
+
+impl<'a> DeclineDetails<'a> {
+    fn new(decline: &'a Decline, payment: &'a Payment) -> Self {
+        let go_on = (decline.decline_code == AUTHENTICATION_REQUIRED)
+            .then(|| GoOn { payment_id: payment.id.get(), client_secret: payment.client_secret.as_deref() });
+        Self { decline_code: &decline.decline_code, go_on }
+    }
+}
+
 impl From<PaymentError> for ApiError {
     fn from(error: PaymentError) -> Self {
         match error {
@@ -164,8 +191,9 @@ impl From<PaymentError> for ApiError {
             }
             PaymentError::RestockOfPart => Self::field("restock", Problem::NotAllowed),
             PaymentError::BadAmount => Self::field("amount", Problem::Invalid),
-            PaymentError::Declined(decline, _) => Self::new(decline.reason.into())
-                .with_details(&json!({ "decline_code": decline.decline_code })),
+            PaymentError::Declined(decline, payment) => {
+                Self::new(decline.reason.into()).with_details(&DeclineDetails::new(&decline, &payment))
+            }
             PaymentError::Unavailable(wait) => {
                 let error = Self::new(ErrorCode::PaymentProviderUnavailable);
                 match wait {
@@ -204,3 +232,28 @@ impl From<WebhookFailure> for ApiError {
 #[derive(Debug, thiserror::Error)]
 #[error("the event could not be recorded")]
 struct Recorded(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+#[cfg(test)]
+mod tests {
+    use spicyjump_domain::testing::Workbench;
+
+    use super::*;
+
+    #[test]
+    fn a_decline_says_how_to_go_on_where_the_buyer_has_to_show_who_they_are() {
+        let bench = Workbench::default();
+        let (payment, _) = bench.pay(bench.order().id, None, 1).unwrap();
+        let details = |decline_code: &str| -> serde_json::Value {
+            let decline =
+                Decline { reason: DeclineReason::CardDeclined, decline_code: decline_code.to_owned() };
+            let error = ApiError::from(PaymentError::Declined(decline, Box::new(payment.clone())));
+            serde_json::from_str(error.details().unwrap().get()).unwrap()
+        };
+        assert_eq!(details("generic_decline"), json!({ "decline_code": "generic_decline" }));
+        let expected = json!({
+            "decline_code": "authentication_required", "payment_id": payment.id.get(),
+            "client_secret": payment.client_secret.clone().unwrap(),
+        });
+        assert_eq!(details("authentication_required"), expected);
+    }
+}

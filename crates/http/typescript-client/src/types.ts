@@ -329,7 +329,8 @@ export interface ErrorDetails {
   out_of_stock: { items: { product_id: number; requested: number; available: number }[] };
   price_changed: { product_id: number; price: Money };
   product_unavailable: { product_ids: number[] };
-  card_declined: { decline_code: string };
+  /** For the decline code `authentication_required`, with what it takes to confirm in front of the buyer. */
+  card_declined: { decline_code: string; payment_id?: number; client_secret?: string };
   insufficient_funds: { decline_code: string };
   expired_card: { decline_code: string };
   incorrect_cvc: { decline_code: string };
