@@ -24,7 +24,8 @@ pub struct FrozenRequest {
     pub path: String,
     /// The form-encoded body.
     pub body: String,
-    /// Sent as `Idempotency-Key`: at most 255 characters.
+    /// Sent as `Idempotency-Key`: at most 255 characters, random in part. Keys are the provider account's, and our ids
+    /// come again in a restored backup: under a key of ids alone, its next order would get another one's intent.
     pub idempotency_key: String,
     /// When it was frozen, by our clock. The provider forgets keys after 24 hours.
     #[serde(with = "time::serde::rfc3339")]

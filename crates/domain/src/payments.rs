@@ -243,7 +243,7 @@ impl Payments {
                 amount: order.total,
                 order_id,
                 order_number: order.number.clone(),
-                idempotency_key: format!("{order_id}:{id}:create"),
+                idempotency_key: format!("{order_id}:{}:create", Uuid::new_v4()),
                 now: draft.now(),
             });
             draft.add_payment(id, request);

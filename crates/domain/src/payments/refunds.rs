@@ -39,7 +39,7 @@ impl Payments {
                     && request.amount.is_none_or(|amount| amount == refund.amount)
                     && draft.now() - refund.created_at >= ASKED_AGAIN
             };
-            let key = claim.map(|claim| refund_key(book.order.id, &claim.to_string()));
+            let key = claim.map(|claim| refund_key(book.order.id, claim));
             let claimed: Vec<&Refund> = key
                 .iter()
                 .flat_map(|key| book.refunds.iter().filter(|refund| is_sent_by(refund, key)))
@@ -56,7 +56,7 @@ impl Payments {
                 key.map(|key| if claimed.is_empty() { key } else { format!("{key}:{}", claimed.len()) });
             let total = book.order.total;
             let refund_id = draft.request_refund(id, request).map_err(|refusal| refused(total, refusal))?;
-            let key = key.unwrap_or_else(|| refund_key(draft.book().order.id, &refund_id.to_string()));
+            let key = key.unwrap_or_else(|| refund_key(draft.book().order.id, Uuid::new_v4()));
             self.freeze_refund(draft, refund_id, key);
             Ok(refund_id)
         };
@@ -74,7 +74,7 @@ impl Payments {
         let freeze = |draft: &mut Draft| {
             let unsent = draft.book().refund(id).is_some_and(|refund| refund.request.is_none());
             if unsent {
-                self.freeze_refund(draft, id, refund_key(order_id, &id.to_string()));
+                self.freeze_refund(draft, id, refund_key(order_id, Uuid::new_v4()));
             }
             Ok::<_, PaymentError>(())
         };
@@ -208,7 +208,7 @@ fn is_sent_by(refund: &Refund, key: &str) -> bool {
     refund.request.as_ref().is_some_and(|request| request.idempotency_key.starts_with(key))
 }
 
-fn refund_key(order_id: OrderId, attempt: &str) -> String {
+fn refund_key(order_id: OrderId, attempt: Uuid) -> String {
     format!("{order_id}:{attempt}:refund")
 }
 

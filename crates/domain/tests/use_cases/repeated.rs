@@ -29,6 +29,21 @@ fn whoever_paid_and_never_heard_of_it_is_told_when_they_ask_again() {
 }
 
 #[test]
+fn the_same_ids_in_another_database_are_other_keys() {
+    let keys = || {
+        let bench = Workbench::default();
+        let (order, payment) = bench.paid();
+        bench.refund(payment, 3_000, None).unwrap();
+        let book = bench.book(order);
+        let sent = [book.payments[0].create_request.clone(), book.refunds[0].request.clone()];
+        (order, payment, sent.map(|request| request.unwrap().idempotency_key))
+    };
+    let (one, other) = (keys(), keys());
+    assert_eq!((one.0, one.1), (other.0, other.1));
+    assert!(one.2.iter().all(|key| !other.2.contains(key)), "{one:?} {other:?}");
+}
+
+#[test]
 fn two_refunds_asked_for_at_once_are_two() {
     let bench = Workbench::default();
     let (_, payment) = bench.paid();
