@@ -4,6 +4,7 @@ mod accounts;
 mod cancelling;
 mod catalogue;
 mod checkout;
+mod commands;
 mod crashes;
 mod disputes;
 mod edge;

@@ -123,7 +123,7 @@ pub(crate) enum OutboxCommand {
         /// Only mails in this state
         #[arg(long)]
         status: Option<Status>,
-        /// One JSON object per line
+        /// As a JSON array, one mail per line
         #[arg(long)]
         json: bool,
     },

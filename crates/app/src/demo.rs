@@ -59,12 +59,13 @@ pub(crate) struct Gallery {
 }
 
 /// Makes what is missing of the demo shop, up to `products` products; returns how many of its own were missing.
+/// Where the image store is away, its goods have no pictures.
 ///
 /// # Errors
-/// When the database or the image store is away; doing it again goes on from there.
+/// When the database is away; doing it again goes on from there.
 pub(crate) async fn seed(
     database: &Database,
-    gallery: Option<&Gallery>,
+    mut gallery: Option<&Gallery>,
     products: u64,
 ) -> Result<u64, Failure> {
     let away = |failure: StoreFailure| Failure::store("demo shop", &failure);
@@ -74,10 +75,16 @@ pub(crate) async fn seed(
     let mut added = 0;
     for (number, good) in (0_u32..).zip(&GOODS).take(usize::try_from(products).unwrap_or(usize::MAX)) {
         if !is_there(&catalogue, seller, good).await.map_err(away)? {
-            let images = match gallery {
-                Some(gallery) => vec![hang(gallery, good, number).await?],
-                None => vec![],
+            let image = match gallery {
+                Some(gallery) => hang(gallery, good, number).await.map(Some),
+                None => Ok(None),
             };
+            let image = image.unwrap_or_else(|failure| {
+                tracing::warn!("no pictures: {failure}");
+                gallery = None; // Each of them would be waited for as long.
+                None
+            });
+            let images = image.into_iter().collect();
             let product = product(seller, good, categories.get(good.category).copied(), images)?;
             add(&catalogue, &product).await?;
             added += 1;

@@ -32,10 +32,10 @@ pub(super) async fn run(values: &Values, command: &OutboxCommand) -> Result<(), 
 async fn list(outbox: &dyn Outbox, status: Option<MailStatus>, json: bool) -> Result<(), Failure> {
     let mails = outbox.list(status, LISTED).await.map_err(|failure| Failure::store("outbox", &failure))?;
     if json {
-        for mail in mails {
-            let line = serde_json::to_string(&mail).map_err(|error| Failure::because("outbox", &error))?;
-            printer::line(line);
-        }
+        // One array, one mail to a line: for `jq` as for `grep`.
+        let mails: Result<Vec<String>, _> = mails.iter().map(serde_json::to_string).collect();
+        let mails = mails.map_err(|error| Failure::because("outbox", &error))?;
+        printer::line(format_args!("[{}]", mails.join(",\n")));
         return Ok(());
     }
     printer::line(format_args!(
