@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::json;
-use spicyjump_tests::{Answer, Options, Shop, program};
+use spicyjump_tests::{Answer, Api, Options, Shop, eventually, program, until};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -193,7 +193,7 @@ async fn a_request_that_takes_too_long_ends_and_the_pool_says_so_before() {
     );
     shop.api().get("/healthz").await.data(200);
     drop(held);
-    spicyjump_tests::until("all is well again", async || buyer.get("/v1/auth/me").await.status == 200).await;
+    until("all is well again", async || buyer.get("/v1/auth/me").await.status == 200).await;
 }
 
 #[tokio::test]
@@ -222,6 +222,8 @@ async fn a_wrong_setting_is_named_in_one_line() {
         ("TRUSTED_PROXIES", "proxy"),
         ("CORS_ORIGINS", "*"),
         ("LOG_FORMAT", "xml"),
+        ("LOG_FILE", "/nowhere/app.log"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"),
     ] {
         let settings = complete.into_iter().filter(|(known, _)| *known != name).chain([(name, value)]);
         let settings: Vec<_> = settings.map(|(name, value)| (name, value.to_owned())).collect();
@@ -231,6 +233,48 @@ async fn a_wrong_setting_is_named_in_one_line() {
         assert_eq!(said.trim().lines().count(), 1, "{said}");
         assert!(said.contains(name) && !said.contains(secret), "{said}");
     }
+}
+
+#[tokio::test]
+async fn an_admin_that_cannot_be_is_refused_in_one_line() {
+    let shop = Shop::open().await;
+    for (email, name, wrong) in [
+        ("kim", "Kim", "--email"),
+        ("kim@example.com", "K", "--name"),
+        ("kim@example.com", "Kim", "ADMIN_PASSWORD"),
+    ] {
+        // No password on standard input.
+        let output = shop.run(&["create-admin", "--email", email, "--name", name]).await;
+        let said = program::words(&output);
+        assert_eq!((output.status.code(), said.trim().lines().count()), (Some(2), 1), "{said}");
+        assert!(said.contains(wrong), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn the_workers_alone_have_metrics_too() {
+    let shop = Shop::open().await;
+    let log = shop.directory().join("worker.log");
+    let metrics = ("METRICS_ADDR", "127.0.0.1:0".to_owned());
+    let settings: Vec<_> = shop.settings().iter().cloned().chain([metrics]).collect();
+    let file = std::fs::File::create(&log).unwrap();
+    let mut worker = program::command(&["worker"], &settings, shop.directory()).stdout(file).spawn().unwrap();
+    let url = eventually("it tells where its metrics are", async || {
+        let said = std::fs::read_to_string(&log).unwrap();
+        let (_, rest) = said.split_once("metrics are at ")?;
+        rest.split_once('\n').map(|(url, _)| url.trim().to_owned())
+    });
+    let url = url.await;
+    let base = url.strip_suffix("/metrics").unwrap();
+    until("the gauges are there", async || {
+        Api::at(base).get("/metrics").await.text().contains("spicyjump_database_connections")
+    })
+    .await;
+    Api::at(base).get("/v1/products").await.refused(404, "not_found");
+    let posted = Api::at(base).request(Method::POST, "/metrics").send().await;
+    posted.refused(405, "method_not_allowed");
+    assert_eq!(posted.header("allow"), Some("GET, HEAD"));
+    worker.kill().await.unwrap();
 }
 
 #[tokio::test]

@@ -22,4 +22,5 @@ mod provider_faults;
 mod races;
 mod refunds;
 mod slice;
+mod traces;
 mod webhooks;

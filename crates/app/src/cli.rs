@@ -12,6 +12,7 @@ use clap::{
 
 use secrecy::SecretString;
 use spicyjump_domain::{ids::MailId, mail::MailStatus};
+use spicyjump_http::rules;
 
 use crate::{
     config::{self, Group, Layer, SETTINGS, Section as _, Values},
@@ -90,11 +91,21 @@ pub(crate) struct ServeArgs {
 #[derive(Debug, Args)]
 pub(crate) struct CreateAdminArgs {
     /// The admin's e-mail address
-    #[arg(long)]
+    #[arg(long, value_parser = email)]
     pub(crate) email: String,
     /// The admin's name
-    #[arg(long)]
+    #[arg(long, value_parser = name)]
     pub(crate) name: String,
+}
+
+fn email(text: &str) -> Result<String, &'static str> {
+    let text = text.to_owned();
+    rules::email()(&text).map(|()| text).map_err(|_| "expected an e-mail address")
+}
+
+fn name(text: &str) -> Result<String, &'static str> {
+    let text = text.trim().to_owned();
+    rules::text(2, 200)(&text).map(|()| text).map_err(|_| "expected 2 to 200 characters")
 }
 
 /// A mail's state, as it is written on the command line.
@@ -153,7 +164,7 @@ fn groups(command: &str) -> &'static [Group] {
     match command {
         "serve" => config::ServeConfig::GROUPS,
         "worker" => config::WorkerConfig::GROUPS,
-        "dev" => &[Group::Server, Group::Limits, Group::Orders, Group::Log],
+        "dev" => &[Group::Server, Group::Limits, Group::Orders, Group::Log, Group::Telemetry],
         "reconcile" => config::PaymentsConfig::GROUPS,
         "events" => config::EventsConfig::GROUPS,
         "seed-demo" => &[Group::Database, Group::Images, Group::Outbound, Group::Log],
@@ -294,6 +305,14 @@ mod tests {
             (&["fly"][..], "unrecognized subcommand 'fly'"),
             (&["serve", "--wings"], "unexpected argument '--wings' found"),
             (&["create-admin", "--name", "Kim"], "required arguments were not provided: --email <EMAIL>"),
+            (
+                &["create-admin", "--name", "Kim", "--email", "kim"],
+                "invalid value 'kim' for '--email <EMAIL>': expected an e-mail address",
+            ),
+            (
+                &["create-admin", "--name", " K ", "--email", "kim@example.com"],
+                "for '--name <NAME>': expected 2 to 200 characters",
+            ),
             (&["outbox", "list", "--status", "lost"], "invalid value 'lost' for '--status <STATUS>'"),
             (&["outbox", "requeue"], "required arguments were not provided"),
             (&["migrate", "--bind-addr", "127.0.0.1:1"], "unexpected argument '--bind-addr' found"),

@@ -52,6 +52,7 @@ impl Section for ServeConfig {
         Group::Orders,
         Group::Outbound,
         Group::Log,
+        Group::Telemetry,
     ];
 
     fn read(values: &Values) -> Result<Self, ConfigError> {
@@ -77,14 +78,26 @@ impl Section for ServeConfig {
 pub(crate) struct WorkerConfig {
     pub(crate) payments: PaymentsConfig,
     pub(crate) mail: Mail,
+    pub(crate) telemetry: Telemetry,
 }
 
 impl Section for WorkerConfig {
-    const GROUPS: &[Group] =
-        &[Group::Database, Group::Stripe, Group::Mail, Group::Orders, Group::Outbound, Group::Log];
+    const GROUPS: &[Group] = &[
+        Group::Database,
+        Group::Stripe,
+        Group::Mail,
+        Group::Orders,
+        Group::Outbound,
+        Group::Log,
+        Group::Telemetry,
+    ];
 
     fn read(values: &Values) -> Result<Self, ConfigError> {
-        Ok(Self { payments: Section::read(values)?, mail: Section::read(values)? })
+        Ok(Self {
+            payments: Section::read(values)?,
+            mail: Section::read(values)?,
+            telemetry: Section::read(values)?,
+        })
     }
 }
 
@@ -119,14 +132,8 @@ pub(crate) struct EventsConfig {
 }
 
 impl Section for EventsConfig {
-    const GROUPS: &[Group] = &[
-        Group::Database,
-        Group::Checkout,
-        Group::Stripe,
-        Group::Orders,
-        Group::Outbound,
-        Group::Log,
-    ];
+    const GROUPS: &[Group] =
+        &[Group::Database, Group::Checkout, Group::Stripe, Group::Orders, Group::Outbound, Group::Log];
 
     fn read(values: &Values) -> Result<Self, ConfigError> {
         Ok(Self {

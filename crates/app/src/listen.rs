@@ -22,6 +22,17 @@ pub(crate) fn on(setting: &str, address: SocketAddr) -> Result<TcpListener, Fail
     })
 }
 
+/// Listens for whoever collects metrics, and tells where.
+///
+/// # Errors
+/// As [`on`].
+pub(crate) fn for_metrics(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let listener = on("METRICS_ADDR", address)?;
+    let bound = listener.local_addr().map_err(|error| Failure::because("METRICS_ADDR", &error))?;
+    tracing::info!("metrics are at http://{bound}/metrics");
+    Ok(listener)
+}
+
 /// Listens on `wished`, or on the next free port after it where that is in use.
 ///
 /// # Errors

@@ -7,19 +7,26 @@ mod fields;
 mod format;
 mod rolling;
 
-use std::{io, panic, sync::Arc};
+use std::{io, panic, path::Path, sync::Arc};
 
 use spicyjump_domain::clock::Clock;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
-    EnvFilter,
-    fmt::writer::{BoxMakeWriter, MakeWriterExt as _},
+    EnvFilter, Layer, Registry,
+    fmt::{
+        self,
+        writer::{BoxMakeWriter, MakeWriterExt as _},
+    },
+    layer::SubscriberExt as _,
+    registry,
+    util::SubscriberInitExt as _,
 };
 
 use crate::{
     clock::SystemClock,
-    config::{Log, LogFormat},
+    config::{ConfigError, Log, LogFormat, Outbound, Telemetry},
     failure::Failure,
+    traces::{self, Traces},
 };
 use format::{JsonLines, TextLines};
 use rolling::RollingFile;
@@ -30,10 +37,12 @@ const WAITING_LINES: usize = 16_384;
 /// What is written at once under load.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Writes what still waits when it is dropped: keep it until the end of `main`.
+/// Writes what still waits when it is dropped: keep it until the end of the command.
 #[must_use]
 #[derive(Debug)]
 pub(crate) struct LogGuard {
+    /// Dropped first: what becomes of the last traces is logged.
+    _traces: Option<Traces>,
     _writers: Vec<WorkerGuard>,
 }
 
@@ -51,31 +60,47 @@ pub(crate) enum Terminal {
 /// # Errors
 /// When the log file cannot be opened, or there is a log already.
 pub(crate) fn start(log: &Log, terminal: Terminal) -> Result<LogGuard, Failure> {
-    try_start(log, terminal).map_err(|error| Failure::because("the log could not start", &error))
+    begin(log, terminal, None)
 }
 
-fn try_start(log: &Log, terminal: Terminal) -> io::Result<LogGuard> {
+/// Starts the log, and traces where a collector is configured.
+///
+/// # Errors
+/// As [`start`], and a setting of traces that cannot be used.
+pub(crate) fn start_with_traces(
+    log: &Log,
+    telemetry: &Telemetry,
+    outbound: &Outbound,
+) -> Result<LogGuard, Failure> {
+    begin(log, Terminal::Stdout, Traces::start(telemetry, outbound)?)
+}
+
+fn begin(log: &Log, terminal: Terminal, traces: Option<Traces>) -> Result<LogGuard, Failure> {
     let (terminal, guard) = match terminal {
         Terminal::Stdout => in_background(io::stdout()),
         Terminal::Stderr => in_background(io::stderr()),
     };
     let mut writers = vec![guard];
     let writer = if let Some(path) = &log.file {
-        let file = RollingFile::open(path)
-            .map_err(|error| io::Error::new(error.kind(), format!("log file {}: {error}", path.display())))?;
+        let file = RollingFile::open(path).map_err(|error| unwritable(path, &error))?;
         let (file, guard) = in_background(file);
         writers.push(guard);
         BoxMakeWriter::new(terminal.and(file))
     } else {
         BoxMakeWriter::new(terminal)
     };
-    subscribe(log, writer, Arc::new(SystemClock))?;
+    subscribe(log, writer, Arc::new(SystemClock), traces.as_ref())
+        .map_err(|error| Failure::because("the log could not start", &error))?;
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(String::new, ToString::to_string);
         let message = panic.payload_as_str().unwrap_or("no message");
         tracing::error!(target: "spicyjump::panic", %place, "panicked: {message}");
     }));
-    Ok(LogGuard { _writers: writers })
+    Ok(LogGuard { _traces: traces, _writers: writers })
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> ConfigError {
+    ConfigError::Useless { name: "LOG_FILE", reason: format!("cannot write to {}: {error}", path.display()) }
 }
 
 fn in_background(writer: impl io::Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
@@ -84,14 +109,37 @@ fn in_background(writer: impl io::Write + Send + 'static) -> (NonBlocking, Worke
     NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING_LINES).finish(writer)
 }
 
-fn subscribe(log: &Log, writer: BoxMakeWriter, clock: Arc<dyn Clock>) -> io::Result<()> {
-    // actix tells of every start and stop of its threads.
-    let filter = format!("actix_server=warn,{}", log.filter);
+fn subscribe(
+    log: &Log,
+    writer: BoxMakeWriter,
+    clock: Arc<dyn Clock>,
+    traces: Option<&Traces>,
+) -> io::Result<()> {
+    // actix tells of every start and stop of its threads; what is measured for traces is not for the log.
+    let filter = format!("actix_server=warn,{}=off,{}", traces::TARGET, log.filter);
     let filter = EnvFilter::builder().parse(filter).map_err(io::Error::other)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
-    let done = match log.format {
-        LogFormat::Text => builder.fmt_fields(fields::Text).event_format(TextLines { clock }).try_init(),
-        LogFormat::Json => builder.fmt_fields(fields::Json).event_format(JsonLines { clock }).try_init(),
+    let lines = fmt::layer().with_writer(writer).with_ansi(false);
+    match log.format {
+        LogFormat::Text => {
+            let lines = lines.fmt_fields(fields::Text).event_format(TextLines { clock });
+            install(lines, filter, traces)
+        }
+        LogFormat::Json => {
+            let lines = lines.fmt_fields(fields::Json).event_format(JsonLines { clock });
+            install(lines, filter, traces)
+        }
+    }
+}
+
+fn install(
+    lines: impl Layer<Registry> + Send + Sync + 'static,
+    filter: EnvFilter,
+    traces: Option<&Traces>,
+) -> io::Result<()> {
+    let done = match traces {
+        Some(traces) => registry().with(lines.with_filter(filter)).with(traces.layer()).try_init(),
+        // One filter for everything: what it refuses costs nothing at all.
+        None => registry().with(lines).with(filter).try_init(),
     };
     done.map_err(io::Error::other)
 }

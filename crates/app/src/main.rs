@@ -16,6 +16,7 @@ mod printer;
 mod roots;
 mod services;
 mod shutdown;
+mod traces;
 mod wiring;
 mod workers;
 

@@ -117,7 +117,8 @@ impl Services {
                 login_per_minute: config.limits.login_per_minute,
             },
             request_timeout: config.server.request_timeout,
-            serve_metrics: config.server.metrics_addr.is_none(),
+            serve_metrics: config.worker.telemetry.metrics_addr.is_none(),
+            trace_requests: config.worker.telemetry.traces_endpoint.is_some(),
         };
         Edge::new(edge, Arc::clone(&self.tokens), Arc::new(Migrated(database.clone())), metrics)
     }

@@ -1,6 +1,6 @@
 //! The application: how a request travels.
 //!
-//! Outermost first: [`exchange`] (id, form, log) → [`force_https`] → CORS → compression → [`limit`] → [`guard`]
+//! Outermost first: [`trace`], where traces are collected → [`exchange`] (id, form, log) → [`force_https`] → CORS → compression → [`limit`] → [`guard`]
 //! (panics, time) → the route. A refusal anywhere passes all that stand outside of it, so that a 429 or a 503 has
 //! its request id and can be read by a browser.
 
@@ -8,7 +8,7 @@ use actix_web::{
     App, Error,
     body::MessageBody,
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
-    middleware::{Compress, from_fn},
+    middleware::{Compress, Condition, from_fn},
     web::{self, Data},
 };
 use utoipa::OpenApi;
@@ -25,6 +25,7 @@ use crate::{
     limits::limit,
     openapi::{Api, Document, docs, document},
     route_table::{RouteTable, no_route},
+    trace::trace,
 };
 
 /// The whole application. `routes` registers the business's routes and the data that they need.
@@ -64,5 +65,6 @@ pub fn app(
         .wrap(cors(&edge.config.cors_origins))
         .wrap(from_fn(force_https))
         .wrap(from_fn(exchange))
+        .wrap(Condition::new(edge.config.trace_requests, from_fn(trace)))
         .app_data(edge)
 }

@@ -28,6 +28,8 @@ pub struct EdgeConfig {
     pub request_timeout: Duration,
     /// Whether `/metrics` is served beside the API, rather than on an address of its own.
     pub serve_metrics: bool,
+    /// Whether somebody collects traces.
+    pub trace_requests: bool,
 }
 
 /// The parts that middlewares share: one per process.

@@ -132,7 +132,7 @@ impl Exchange {
 }
 
 /// `1.23ms`.
-fn milliseconds(elapsed: Duration) -> String {
+pub(crate) fn milliseconds(elapsed: Duration) -> String {
     let micros = elapsed.as_micros();
     format!("{}.{:02}ms", micros / 1000, micros % 1000 / 10)
 }

@@ -6,10 +6,11 @@
 
 use std::{io, net::TcpListener, pin::pin, time::Duration};
 
-use actix_web::{App, HttpServer, dev::Server, web::Data};
+use actix_web::{HttpServer, dev::Server, web::Data};
+use tokio::sync::Notify;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::{app::app, edge::Edge, health};
+use crate::{app::app, edge::Edge, metrics_server::MetricsServer};
 
 /// Time for the head of a request, and for a TLS handshake: what a slow phone needs, and no more.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,7 +38,7 @@ pub struct ServerConfig {
 pub struct ApiServer {
     edge: Data<Edge>,
     api: Server,
-    metrics: Option<Server>,
+    metrics: Option<MetricsServer>,
 }
 
 impl ApiServer {
@@ -63,7 +64,8 @@ impl ApiServer {
             Some(tls) => server.listen_rustls_0_23(config.listener, tls)?,
             None => server.listen(config.listener)?,
         };
-        let metrics = config.metrics.map(|listener| metrics_server(listener, &edge)).transpose()?;
+        let start = |listener| MetricsServer::start(listener, edge.metrics.clone());
+        let metrics = config.metrics.map(start).transpose()?;
         Ok(Self { edge, api: server.run(), metrics })
     }
 
@@ -73,12 +75,13 @@ impl ApiServer {
     /// # Errors
     /// When the sockets fail.
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let (api_handle, metrics_handle) = (self.api.handle(), self.metrics.as_ref().map(Server::handle));
+        let (api_handle, has_metrics) = (self.api.handle(), self.metrics.is_some());
         let edge = self.edge;
         let mut api = pin!(self.api);
+        let finished = Notify::new();
         let mut metrics = pin!(async {
             match self.metrics {
-                Some(server) => server.await,
+                Some(server) => server.run(finished.notified()).await,
                 None => std::future::pending().await,
             }
         });
@@ -93,8 +96,9 @@ impl ApiServer {
             (outcome, ()) = async { tokio::join!(api, api_handle.stop(true)) } => outcome,
             () = drained(&edge) => Ok(()),
         };
-        if let Some(handle) = metrics_handle {
-            let (_, ()) = tokio::join!(metrics, handle.stop(false));
+        if has_metrics {
+            finished.notify_one();
+            metrics.await?;
         }
         outcome
     }
@@ -117,12 +121,4 @@ async fn sweep(edge: &Edge) {
         ticks.tick().await;
         edge.sweep();
     }
-}
-
-fn metrics_server(listener: TcpListener, edge: &Edge) -> io::Result<Server> {
-    let handle = edge.metrics.clone();
-    let server =
-        HttpServer::new(move || App::new().app_data(Data::new(handle.clone())).service(health::metrics));
-    let server = server.workers(1).client_request_timeout(HEAD_TIMEOUT).disable_signals();
-    Ok(server.listen(listener)?.run())
 }

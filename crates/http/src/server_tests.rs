@@ -165,7 +165,10 @@ async fn metrics_can_have_an_address_of_their_own() {
         client(None).get(format!("http://{address}{path}")).send().await.unwrap().status().as_u16()
     };
     assert_eq!(status(metrics, "/metrics").await, 200);
-    assert_eq!(status(metrics, "/v1/toys/7").await, 404);
+    let lost = client(None).get(format!("http://{metrics}/v1/toys/7")).send().await.unwrap();
+    assert_eq!((lost.status().as_u16(), lost.headers().contains_key("x-request-id")), (404, true));
+    let body = lost.text().await.unwrap();
+    assert!(body.contains(r#""success":false"#) && body.contains(r#""error":"not_found""#), "{body}");
     assert_eq!(status(api, "/metrics").await, 404);
     stop.send(()).unwrap();
     tokio::time::timeout(PATIENCE, task).await.unwrap().unwrap().unwrap();

@@ -56,6 +56,7 @@ pub(crate) fn edge(change: impl FnOnce(&mut EdgeConfig)) -> Data<Edge> {
         rate_limits: RateLimits { per_day: 0, per_hour: 0, login_per_minute: 0 },
         request_timeout: Duration::from_secs(10),
         serve_metrics: true,
+        trace_requests: false,
     };
     change(&mut config);
     let clock = Arc::new(FixedClock::at(datetime!(2025-11-19 10:00 UTC)));

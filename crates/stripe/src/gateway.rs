@@ -14,6 +14,7 @@ use spicyjump_domain::{
 };
 use time::OffsetDateTime;
 use tokio::time::Instant;
+use tracing::{Instrument as _, field::Empty, info_span};
 
 use crate::{
     config::{StripeConfig, StripeSetupError},
@@ -56,8 +57,16 @@ impl StripeGateway {
         deadline: Instant,
     ) -> Result<Reading<T>, GatewayError> {
         let started = Instant::now();
-        let result = self.send_and_read(operation, outgoing, deadline).await;
+        let span = info_span!(
+            target: "spicyjump_trace",
+            "stripe",
+            otel.name = format!("stripe {}", operation.name()),
+            otel.kind = "client",
+            stripe.outcome = Empty,
+        );
+        let result = self.send_and_read(operation, outgoing, deadline).instrument(span.clone()).await;
         let outcome = result.as_ref().map_or_else(outcome_name, |_| "ok");
+        span.record("stripe.outcome", outcome);
         record(operation, outcome, started.elapsed());
         result
     }

@@ -137,6 +137,12 @@ impl Shop {
         url.map(|(_, url)| url.as_str()).unwrap_or_default()
     }
 
+    /// What its server was started with.
+    #[must_use]
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
     /// The API as nobody in particular.
     #[must_use]
     pub fn api(&self) -> Api {

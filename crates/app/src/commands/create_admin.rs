@@ -16,7 +16,7 @@ use crate::{
     adapters,
     cli::CreateAdminArgs,
     clock::SystemClock,
-    config::{self, StoreConfig, Values},
+    config::{self, ConfigError, StoreConfig, Values},
     failure::Failure,
     logging::{self, Terminal},
     printer,
@@ -31,11 +31,6 @@ pub(super) async fn run(
     let config: StoreConfig = config::load(values)?;
     let _log = logging::start(&config.log, Terminal::Stderr)?;
     let CreateAdminArgs { email, name } = args;
-    rules::email()(&email).map_err(|_| Failure::Run(format!("--email: {email:?} is no e-mail address")))?;
-    let name = name.trim().to_owned();
-    rules::text(2, 200)(&name)
-        .map_err(|_| Failure::Run("--name: expected 2 to 200 characters".to_owned()))?;
-
     let store = PgAccounts::new(adapters::database(&config)?);
     let away = |failure| Failure::store("create-admin", &failure);
     let password_hash = if store.by_email(&email).await.map_err(away)?.is_some() {
@@ -63,12 +58,11 @@ fn from_stdin() -> Result<SecretString, Failure> {
 
 async fn hash(password: SecretString) -> Result<String, Failure> {
     let password = password.expose_secret().to_owned();
-    rules::password()(&password).map_err(|_| {
-        Failure::Run(
-            "the password (ADMIN_PASSWORD, or a line on standard input): expected 8 to 128 letters, digits and \
-             @$!%*#?&, at least one of each"
-                .to_owned(),
-        )
+    rules::password()(&password).map_err(|_| ConfigError::Useless {
+        name: "ADMIN_PASSWORD",
+        reason: "expected 8 to 128 letters, digits and @$!%*#?&, at least one of each, here or as a line on standard \
+                 input"
+            .to_owned(),
     })?;
     Argon2Passwords::new(1).hash(password).await.map_err(|error| Failure::because("create-admin", &error))
 }

@@ -18,11 +18,10 @@ use super::{migrate, serve};
 use crate::{
     adapters,
     clock::SystemClock,
-    config::{self, Layer, Log, ServeConfig, Server, Values},
+    config::{self, Layer, Log, ServeConfig, Server, Telemetry, Values},
     demo::{self, Gallery},
     failure::Failure,
-    listen,
-    logging::{self, Terminal},
+    listen, logging,
     shutdown::Shutdown,
 };
 
@@ -45,7 +44,8 @@ pub(super) async fn run(mut values: Values) -> Result<(), Failure> {
     let home = Path::new(HOME);
     set_defaults(&mut values, home);
     fs::create_dir_all(home).map_err(|error| Failure::because(home.display(), &error))?;
-    let _log = logging::start(&config::load::<Log>(&values)?, Terminal::Stdout)?;
+    let (log, telemetry) = (config::load::<Log>(&values)?, config::load::<Telemetry>(&values)?);
+    let _log = logging::start_with_traces(&log, &telemetry, &config::load(&values)?)?;
     // PostgreSQL shares the terminal: without a handler, Ctrl-C while it starts would leave it alone.
     let shutdown = Shutdown::on_signals()?;
     let Shop { listener, config, stand_ins, welcome } = prepare(values, home).await?;

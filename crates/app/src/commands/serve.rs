@@ -16,8 +16,7 @@ use crate::{
     cli::ServeArgs,
     config::{self, ServeConfig, Values},
     failure::Failure,
-    listen,
-    logging::{self, Terminal},
+    listen, logging,
     services::Services,
     shutdown::Shutdown,
     workers,
@@ -26,7 +25,8 @@ use crate::{
 /// Serves the API until a signal comes.
 pub(super) async fn run(values: &Values, args: &ServeArgs) -> Result<(), Failure> {
     let config: ServeConfig = config::load(values)?;
-    let _log = logging::start(&config.worker.payments.store.log, Terminal::Stdout)?;
+    let store = &config.worker.payments.store;
+    let _log = logging::start_with_traces(&store.log, &config.worker.telemetry, &store.outbound)?;
     let shutdown = Shutdown::on_signals()?;
     let listener = listen::on("BIND_ADDR", config.server.bind_addr)?;
     let database = adapters::database(&config.worker.payments.store)?;
@@ -56,8 +56,8 @@ pub(super) struct Shop {
 /// When it cannot start, or was not allowed to finish.
 pub(super) async fn serve(config: ServeConfig, shop: Shop, shutdown: &Shutdown) -> Result<(), Failure> {
     let bound = shop.listener.local_addr().map_err(|error| Failure::because("BIND_ADDR", &error))?;
-    let metrics =
-        config.server.metrics_addr.map(|address| listen::on("METRICS_ADDR", address)).transpose()?;
+    let address = config.worker.telemetry.metrics_addr;
+    let metrics = address.map(listen::for_metrics).transpose()?;
     let recorder = telemetry::install().map_err(|error| Failure::because("metrics", &error))?;
     let services = Services::new(&config, &shop.database, bound)?;
     let edge = Data::new(services.edge(&config, &shop.database, recorder));

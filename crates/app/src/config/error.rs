@@ -12,6 +12,9 @@ pub(crate) enum ConfigError {
     /// A value that is not of the expected form.
     #[error("{name} ({origin}): expected {expected}{}", found.as_ref().map_or(String::new(), |found| format!(", found {found:?}")))]
     Wrong { name: &'static str, origin: Origin, expected: String, found: Option<String> },
+    /// A value of the right form, of which no use can be made here.
+    #[error("{name}: {reason}")]
+    Useless { name: &'static str, reason: String },
     /// The TOML file cannot be used as a whole.
     #[error("{path}: {reason}")]
     File { path: String, reason: String },

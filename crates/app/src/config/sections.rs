@@ -29,8 +29,6 @@ pub(crate) trait Section: Sized {
 pub(crate) struct Server {
     pub(crate) bind_addr: SocketAddr,
     public_base_url: Option<String>,
-    /// Where `/metrics` is served alone.
-    pub(crate) metrics_addr: Option<SocketAddr>,
     pub(crate) cors_origins: Vec<String>,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) force_https: bool,
@@ -77,7 +75,6 @@ impl Section for Server {
         Ok(Self {
             bind_addr: values.get("BIND_ADDR", parse::address)?,
             public_base_url: values.optional("PUBLIC_BASE_URL", parse::base_url)?,
-            metrics_addr: values.optional("METRICS_ADDR", parse::address)?,
             cors_origins: values.get("CORS_ORIGINS", |text| parse::list(text, parse::origin))?,
             trusted_proxies: values.optional("TRUSTED_PROXIES", parse::proxies)?.unwrap_or_default(),
             force_https: values.get("FORCE_HTTPS", parse::truth)?,
@@ -347,6 +344,28 @@ impl Section for Outbound {
 
     fn read(values: &Values) -> Result<Self, ConfigError> {
         Ok(Self { extra_roots: values.optional("SSL_CERT_FILE", parse::certificates_file)? })
+    }
+}
+
+/// What is told about the program's work, and to whom.
+#[derive(Debug)]
+pub(crate) struct Telemetry {
+    /// Where `/metrics` is served alone.
+    pub(crate) metrics_addr: Option<SocketAddr>,
+    /// The collector of traces: its base address, without a slash at the end.
+    pub(crate) traces_endpoint: Option<String>,
+    pub(crate) service_name: String,
+}
+
+impl Section for Telemetry {
+    const GROUPS: &[Group] = &[Group::Telemetry];
+
+    fn read(values: &Values) -> Result<Self, ConfigError> {
+        Ok(Self {
+            metrics_addr: values.optional("METRICS_ADDR", parse::address)?,
+            traces_endpoint: values.optional("OTEL_EXPORTER_OTLP_ENDPOINT", parse::base_url)?,
+            service_name: values.get("OTEL_SERVICE_NAME", parse::text)?,
+        })
     }
 }
 

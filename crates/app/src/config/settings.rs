@@ -19,6 +19,7 @@ pub(crate) enum Group {
     Orders,
     Outbound,
     Log,
+    Telemetry,
 }
 
 impl fmt::Display for Group {
@@ -35,6 +36,7 @@ impl fmt::Display for Group {
             Self::Orders => "Orders and background work",
             Self::Outbound => "Outbound connections",
             Self::Log => "Log",
+            Self::Telemetry => "Metrics and traces",
         })
     }
 }
@@ -130,6 +132,7 @@ const LIMITS: Group = Group::Limits;
 const ORDERS: Group = Group::Orders;
 const OUTBOUND: Group = Group::Outbound;
 const LOG: Group = Group::Log;
+const TELEMETRY: Group = Group::Telemetry;
 
 /// All settings, in the order in which `--help` shows them.
 pub(crate) static SETTINGS: &[Setting] = &[
@@ -141,7 +144,6 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "URL",
         "How clients reach the API [default: the listening address]",
     ),
-    Setting::new("METRICS_ADDR", SERVER, "IP:PORT", "Serve /metrics there alone [default: beside the API]"),
     Setting::new("CORS_ORIGINS", SERVER, "ORIGINS", "Origins whose pages may call the API, comma-separated")
         .or("https://spicyjump.com,https://www.spicyjump.com")
         .may_be_empty(),
@@ -275,4 +277,23 @@ pub(crate) static SETTINGS: &[Setting] = &[
     Setting::new("LOG_FILE", LOG, "FILE", "Also log there, rotated at 50 MiB; '' for no file")
         .or("app.log")
         .may_be_empty(),
+    Setting::new(
+        "METRICS_ADDR",
+        TELEMETRY,
+        "IP:PORT",
+        "Serve /metrics there alone [default: beside the API]",
+    ),
+    Setting::new(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        TELEMETRY,
+        "URL",
+        "Send traces to this collector, by OTLP over HTTP [default: no traces]",
+    ),
+    Setting::new(
+        "OTEL_SERVICE_NAME",
+        TELEMETRY,
+        "NAME",
+        "What traces call the service; other OTEL_… variables hold too",
+    )
+    .or("spicyjump"),
 ];

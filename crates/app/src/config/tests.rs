@@ -117,6 +117,7 @@ fn a_wrong_value_is_named_with_the_expected_form() {
         ("SSL_CERT_FILE", "/nowhere/ca.pem", "a readable PEM file"),
         ("LOG_LEVEL", "loud", "error, warn, info, debug, trace"),
         ("LOG_FORMAT", "xml", "one of text, json"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318", "an http or https URL"),
         ("WORKER_POLL_MS", "1", "a whole number from 10 to 60000"),
     ];
     for (name, value, expected) in cases {

@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use spicyjump_domain::failure::StoreFailure;
 use tokio::{task::JoinSet, time};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, info_span};
 
 use super::about;
-use crate::failure;
+use crate::{failure, traces};
 
 /// The longest wait while the database is away.
 const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -42,7 +43,8 @@ pub(super) async fn work_off<Q: Queue>(queue: Q, slots: usize, poll: Duration, s
                 wait = poll;
                 for job in jobs {
                     let queue = Arc::clone(&queue);
-                    running.spawn(async move { queue.work(job).await });
+                    let span = info_span!(target: traces::TARGET, "job", otel.name = Q::NAME, otel.kind = "consumer");
+                    running.spawn(async move { queue.work(job).await }.instrument(span));
                 }
             }
             Err(error) => {
