@@ -8,7 +8,7 @@ CLIENT := crates/http/typescript-client
 CLIENT_DEPENDENCIES := $(CLIENT)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-api test-client test-peers peers bench lint fmt migrate needs-compiler needs-postgres needs-browser needs-node needs-load
+.PHONY: help run test test-api test-client test-peers peers bench lint deny fmt migrate needs-compiler needs-postgres needs-browser needs-node needs-load
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ lint: needs-compiler ## Check formatting, clippy, who depends on whom, and licen
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo test --locked -p spicyjump-tests --test architecture
+
+deny: ## Ask cargo deny about licences, refused crates and sources
+	@command -v cargo-deny >/dev/null || { echo "Please install it (minutes of compiling): cargo install cargo-deny --locked" >&2; exit 1; }
+	cargo deny check licenses bans sources
 
 fmt: ## Format the code
 	cargo fmt --all

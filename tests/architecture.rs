@@ -148,6 +148,29 @@ fn nothing_is_linked_that_was_decided_against() {
 }
 
 #[test]
+fn every_dependency_is_used_and_has_its_reason() {
+    let manifest: toml::Table =
+        fs::read_to_string(Path::new(ROOT).join("Cargo.toml")).unwrap().parse().unwrap();
+    let chosen = manifest["workspace"]["dependencies"].as_table().unwrap();
+    let chosen: BTreeSet<&str> =
+        chosen.keys().map(String::as_str).filter(|name| !name.starts_with("spicyjump-")).collect();
+    let ours = PACKAGES.values().filter(|package| package.name.starts_with("spicyjump-"));
+    let used: BTreeSet<&str> =
+        ours.flat_map(|package| package.normal.iter().chain(&package.dev)).map(String::as_str).collect();
+    let unused: Vec<_> = chosen.difference(&used).collect();
+    assert!(unused.is_empty(), "used by nobody: {unused:?}");
+
+    let page = fs::read_to_string(Path::new(ROOT).join("docs/dependencies.md")).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let explained: BTreeSet<&str> = rows
+        .flat_map(|names| names.split(", "))
+        .filter_map(|name| name.strip_prefix('`')?.strip_suffix('`'))
+        .collect();
+    assert_eq!(explained, chosen, "docs/dependencies.md and Cargo.toml name the same crates");
+}
+
+/// `cargo deny` reads it too, where it is installed: `make deny`.
+#[test]
 fn every_dependency_has_a_licence_that_we_accept() {
     let deny: toml::Table = fs::read_to_string(Path::new(ROOT).join("deny.toml")).unwrap().parse().unwrap();
     let accepted: BTreeSet<&str> =
