@@ -22,6 +22,9 @@ use crate::{
 /// Who issues the tokens and whom they are for: this API, both times.
 const ISSUER: &str = "spicyjump";
 
+/// How far another instance's clock may be ahead, in seconds. Not that of the end: a token ends to the second.
+const CLOCK_SKEW: i64 = 5;
+
 /// What a token says (RFC 7519, section 4.1). Times are Unix seconds.
 #[derive(Debug, Serialize, Deserialize)]
 struct Claims {
@@ -67,7 +70,7 @@ impl AccessTokens {
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[ISSUER]);
         validation.required_spec_claims = HashSet::from(["iss", "aud", "sub", "exp"].map(str::to_owned));
-        // Times are judged below, by our own clock and without leeway.
+        // Times are judged below, by our own clock.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         let (signing, verifying) = (EncodingKey::from_secret(secret), DecodingKey::from_secret(secret));
@@ -120,7 +123,7 @@ impl AccessTokens {
             .map_err(|_| ErrorCode::InvalidToken)?
             .claims;
         let now = self.clock.now().unix_timestamp();
-        if claims.iat > now || claims.nbf.is_some_and(|nbf| nbf > now) {
+        if claims.iat.max(claims.nbf.unwrap_or(i64::MIN)) > now + CLOCK_SKEW {
             return Err(ErrorCode::InvalidToken);
         }
         let id: UserId = claims.sub.parse().map_err(|_| ErrorCode::InvalidToken)?;
@@ -192,6 +195,13 @@ mod tests {
     }
 
     #[test]
+    fn a_token_of_an_instance_whose_clock_is_a_little_ahead_is_good() {
+        let ahead = |seconds| tokens(SECRET, NOW + seconds).issue(session()).unwrap();
+        assert_eq!(tokens(SECRET, NOW).verify(&ahead(5)), Ok(session()));
+        assert_eq!(tokens(SECRET, NOW).verify(&ahead(6)), Err(ErrorCode::InvalidToken));
+    }
+
+    #[test]
     fn what_is_not_ours_is_invalid() {
         let refused = |change: fn(&mut Value)| tokens(SECRET, NOW).verify(&sign(change));
         assert_eq!(refused(|_| {}), Ok(session()));
@@ -201,8 +211,8 @@ mod tests {
             |c| c["sub"] = json!("0"),
             |c| c["sub"] = json!("x"),
             |c| c["role"] = json!("king"),
-            |c| c["iat"] = json!(NOW + 1),
-            |c| c["nbf"] = json!(NOW + 1),
+            |c| c["iat"] = json!(NOW + 6),
+            |c| c["nbf"] = json!(NOW + 6),
             |c| _ = c.as_object_mut().unwrap().remove("exp"),
             |c| _ = c.as_object_mut().unwrap().remove("iss"),
             |c| _ = c.as_object_mut().unwrap().remove("aud"),
