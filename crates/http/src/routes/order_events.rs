@@ -198,7 +198,7 @@ fn opening(order: &Order, last: Option<i64>) -> Vec<OrderNews> {
     security(("bearer" = [])),
     params(
         ("id" = i64, Path, minimum = 1),
-        ("Last-Event-ID" = Option<i64>, Header, description = "The last event that was seen: what was missed comes first."),
+        ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that was seen: what was missed comes first. Anything else is as none."),
     ),
     responses(
         (status = 200, content_type = "text/event-stream", body = OrderEvent, description = "A stream of such events, and a comment every 15 s."),
