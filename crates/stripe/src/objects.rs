@@ -27,6 +27,8 @@ pub(crate) struct Intent {
 pub(crate) struct Refund {
     id: String,
     amount: i64,
+    /// The charge's own, so nothing depends on it.
+    #[serde(default)]
     currency: String,
     status: Option<String>,
     payment_intent: Option<Reference>,
@@ -47,6 +49,8 @@ pub(crate) struct Charge {
 pub(crate) struct Dispute {
     id: String,
     amount: i64,
+    /// The charge's own, so nothing depends on it.
+    #[serde(default)]
     currency: String,
     status: String,
     payment_intent: Option<Reference>,
@@ -307,6 +311,13 @@ mod tests {
         }));
         assert_eq!(expanded.intent_id.as_deref(), Some("pi_2"));
         assert_eq!((expanded.status, expanded.refund_id), (RefundStatus::Pending, None));
+    }
+
+    #[test]
+    fn reads_a_refund_that_says_no_more_than_it_must() {
+        let report = refund(json!({"id": "re_1", "amount": 5}));
+        assert_eq!((report.amount.minor, report.status), (5, RefundStatus::Pending));
+        assert_eq!((report.intent_id, report.refund_id), (None, None));
     }
 
     #[test]
