@@ -123,7 +123,7 @@ CREATE TRIGGER stock_sells_out AFTER UPDATE ON stock
 
 -- Why stock is what it is: available = the sum of a product's movements.
 CREATE TABLE stock_movements (
-    id            bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    id            bigint GENERATED ALWAYS AS IDENTITY,
     product_id    bigint      NOT NULL REFERENCES products,
     kind          text        NOT NULL CHECK (kind IN ('opening', 'change', 'sold', 'returned')),
     delta         bigint      NOT NULL,
@@ -132,11 +132,11 @@ CREATE TABLE stock_movements (
     actor_id      bigint REFERENCES users,
     reason        text CHECK (char_length(reason) <= 500),
     at            timestamptz NOT NULL,
+    PRIMARY KEY (product_id, id),
     CONSTRAINT stock_movements_order CHECK ((kind IN ('sold', 'returned')) = (order_id IS NOT NULL AND order_version IS NOT NULL)),
     CONSTRAINT stock_movements_sign CHECK (CASE kind WHEN 'sold' THEN delta < 0 WHEN 'returned' THEN delta > 0
                                                      WHEN 'opening' THEN delta >= 0 ELSE true END)
 );
-CREATE INDEX stock_movements_product ON stock_movements (product_id, id);
 -- One change of an order moves a product's pieces once.
 CREATE UNIQUE INDEX stock_movements_once ON stock_movements (order_id, product_id, order_version)
     WHERE order_id IS NOT NULL;

@@ -64,7 +64,8 @@ CREATE TABLE idempotency_keys (
     path        text        NOT NULL,
     key         text        NOT NULL CHECK (char_length(key) BETWEEN 1 AND 255),
     fingerprint bytea       NOT NULL,
-    claim       uuid        NOT NULL DEFAULT gen_random_uuid(),
+    -- Where the effect is outside the database: what the provider's keys derive from.
+    claim       uuid,
     -- The process that is at it, where the effect is outside the database; see `presence.rs`.
     owner       integer,
     status      smallint,
@@ -73,5 +74,6 @@ CREATE TABLE idempotency_keys (
     PRIMARY KEY (user_id, path, key),
     CONSTRAINT idempotency_keys_answer CHECK ((status IS NULL) = (body IS NULL))
 );
-CREATE UNIQUE INDEX idempotency_keys_claim ON idempotency_keys (claim);
-CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
+CREATE UNIQUE INDEX idempotency_keys_claim ON idempotency_keys (claim) WHERE claim IS NOT NULL;
+-- Only the sweep looks, and rows lie in the order of their age: next to nothing to keep up to date.
+CREATE INDEX idempotency_keys_age ON idempotency_keys USING brin (created_at) WITH (autosummarize = on);

@@ -20,7 +20,7 @@ use crate::{
 pub const MAX_IMAGES: usize = 10;
 
 /// Whether a product can be seen and bought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProductStatus {
     /// Only its seller sees it.
@@ -208,7 +208,7 @@ pub enum SaveProductError {
 }
 
 /// How products are listed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ProductSort {
     /// Youngest first.
     #[default]
@@ -222,7 +222,7 @@ pub enum ProductSort {
 }
 
 /// Which products are listed; all conditions hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ProductFilter {
     /// Of this category, not of those below it.
     pub category_id: Option<CategoryId>,
@@ -321,7 +321,7 @@ pub trait CatalogueStore: Send + Sync {
         filter: &ProductFilter,
         sort: ProductSort,
         page: &PageRequest,
-    ) -> Result<Page<Product>, StoreFailure>;
+    ) -> Result<Page<Arc<Product>>, StoreFailure>;
 
     /// Stores a product with its opening movement and, with `once`, its idempotency record, as one step.
     async fn create(

@@ -84,6 +84,12 @@ pub trait OrderStore: Send + Sync {
     /// Ids that nothing has yet.
     async fn fresh_ids(&self) -> Result<Fresh, StoreFailure>;
 
+    /// An order's books together with ids for what a change may add to them.
+    async fn open(&self, which: BookOf<'_>) -> Result<Option<(OrderBook, Fresh)>, StoreFailure> {
+        let Some(book) = self.load(which).await? else { return Ok(None) };
+        Ok(Some((book, self.fresh_ids().await?)))
+    }
+
     /// Remembers an event that has no effect; `false` if it was known.
     async fn record_event(&self, event: &EventRecord) -> Result<bool, StoreFailure>;
 
@@ -169,9 +175,8 @@ impl OrderDesk {
     {
         let mut revive = true;
         for _ in 0..TRIES {
-            let book =
-                self.store.load(which).await.map_err(UpdateError::Store)?.ok_or(UpdateError::NotFound)?;
-            let fresh = self.store.fresh_ids().await.map_err(UpdateError::Store)?;
+            let opened = self.store.open(which).await.map_err(UpdateError::Store)?;
+            let (book, fresh) = opened.ok_or(UpdateError::NotFound)?;
             let unchanged = book.clone();
             let mut draft = Draft::new(book, self.clock.now(), fresh, revive);
             let value = decide(&mut draft).map_err(UpdateError::Refused)?;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::money::Currency;
 
 /// Where the last row of a page stood in the order of its list; the next page starts behind it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Cursor {
     /// The row's id: breaks every tie.
     #[serde(rename = "i")]
@@ -19,7 +19,7 @@ pub struct Cursor {
 }
 
 /// Which page.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Position {
     /// The n-th, from 1; comes with a total.
     Page(u32),
@@ -28,7 +28,7 @@ pub enum Position {
 }
 
 /// How much of a list is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PageRequest {
     /// Rows, 1 to 100.
     pub limit: u32,

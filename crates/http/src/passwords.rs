@@ -11,8 +11,8 @@ use spicyjump_domain::accounts::{HashingBusy, PasswordHasher};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-/// How many may wait for each one that runs. At about 50 ms each, the last in the queue waits under a second.
-const QUEUE_PER_CORE: usize = 16;
+/// How many may wait for each one that runs. At 25 to 50 ms each, the last in the queue waits a few seconds.
+const QUEUE_PER_CORE: usize = 128;
 
 /// Stands in for the hash of an unknown user, so that looking costs the same.
 static NOBODY: LazyLock<Option<String>> = LazyLock::new(|| hash(&Uuid::new_v4().to_string()));

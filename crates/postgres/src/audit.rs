@@ -82,9 +82,12 @@ impl Audit for PgAudit {
 async fn check(conn: &mut AsyncPgConnection) -> QueryResult<Vec<Discrepancy>> {
     // These last as long as the transaction. The rules join whole tables whose keys are in order on disk: merging them
     // is twice as fast as hashing millions of groups, and joins need room to stay in memory.
-    for setting in
-        ["SET LOCAL statement_timeout = 0", "SET LOCAL work_mem = '128MB'", "SET LOCAL enable_hashagg = off"]
-    {
+    for setting in [
+        "SET LOCAL statement_timeout = 0",
+        "SET LOCAL work_mem = '128MB'",
+        "SET LOCAL enable_seqscan = on",
+        "SET LOCAL enable_hashagg = off",
+    ] {
         sql(setting).execute(conn).await?;
     }
     let mut discrepancies = vec![];

@@ -4,12 +4,12 @@ mod categories;
 mod list;
 mod product_row;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use diesel::{
     QueryResult, QueryableByName,
-    sql_types::{BigInt, Bool, Nullable, Text, Timestamptz},
+    sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz},
 };
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use spicyjump_domain::{
@@ -26,9 +26,11 @@ use time::OffsetDateTime;
 
 use crate::{
     idempotency::{begin, keep},
+    page_cache::PageKey,
     pool::{Database, failure, violated},
     sql::sql,
 };
+pub(crate) use list::Listed;
 use product_row::{ProductRow, bind_details};
 
 /// Keeps products and categories.
@@ -42,6 +44,48 @@ impl PgCatalogue {
     #[must_use]
     pub fn new(database: Database) -> Self {
         Self { database }
+    }
+
+    async fn listed(
+        &self,
+        filter: &ProductFilter,
+        sort: ProductSort,
+        page: &PageRequest,
+    ) -> Result<Arc<Listed>, StoreFailure> {
+        let pages = self.database.pages();
+        let key = PageKey { filter: filter.clone(), sort, page: page.clone() };
+        if let Some(listed) = pages.get(&key) {
+            return Ok(listed);
+        }
+        let reading = pages.before_read();
+        let conn = self.database.get().await?;
+        let listed = Arc::new(list::listed(&conn, filter, sort, page).await.map_err(failure)?);
+        pages.keep(key, &listed, reading);
+        Ok(listed)
+    }
+
+    /// These products in this order: from memory, and the others with one query.
+    async fn on_page(&self, ids: &[ProductId]) -> Result<Vec<Arc<Product>>, StoreFailure> {
+        let cache = self.database.products();
+        let mut known: HashMap<ProductId, Arc<Product>> =
+            ids.iter().filter_map(|id| Some((*id, cache.get(*id)?))).collect();
+        let missing: Vec<_> = ids.iter().filter(|id| !known.contains_key(id)).collect();
+        if !missing.is_empty() {
+            let readings: HashMap<_, _> = missing.iter().map(|id| (**id, cache.before_read(**id))).collect();
+            let query = sql(include_str!("sql/catalogue/products.sql"))
+                .bind::<Array<BigInt>, _>(missing.iter().map(|id| id.get()).collect::<Vec<_>>());
+            let mut conn = self.database.get().await?;
+            let rows: Vec<ProductRow> = query.load(&mut conn).await.map_err(failure)?;
+            drop(conn);
+            for row in rows {
+                let product = Arc::new(Product::try_from(row).map_err(failure)?);
+                if let Some(reading) = readings.get(&product.id) {
+                    cache.keep(&product, reading);
+                }
+                known.insert(product.id, product);
+            }
+        }
+        Ok(ids.iter().filter_map(|id| known.remove(id)).collect())
     }
 }
 
@@ -72,9 +116,15 @@ impl CatalogueStore for PgCatalogue {
         filter: &ProductFilter,
         sort: ProductSort,
         page: &PageRequest,
-    ) -> Result<Page<Product>, StoreFailure> {
-        let conn = self.database.get().await?;
-        list::products(&conn, filter, sort, page).await.map_err(failure)
+    ) -> Result<Page<Arc<Product>>, StoreFailure> {
+        let listed = self.listed(filter, sort, page).await?;
+        let items = self.on_page(&listed.ids).await?;
+        let next = items.last().filter(|_| listed.more).map(|product| list::cursor(product, sort));
+        // One may have left the list since: it is not shown as what it no longer is.
+        let status = filter.status;
+        let items =
+            items.into_iter().filter(|p| status.is_none_or(|status| p.details.status == status)).collect();
+        Ok(Page { items, total: listed.total, next })
     }
 
     async fn create(
@@ -100,6 +150,7 @@ impl CatalogueStore for PgCatalogue {
                 .await
             }
         };
+        self.database.pages().changed();
         created.map_err(save_error)
     }
 
@@ -114,6 +165,7 @@ impl CatalogueStore for PgCatalogue {
         let mut conn = self.database.get().await?;
         let saved: QueryResult<Vec<ProductRow>> = query.load(&mut conn).await;
         self.database.products().changed([change.id]);
+        self.database.pages().changed();
         let row = saved.map_err(save_error)?.into_iter().next().ok_or(SaveProductError::Stale)?;
         row.try_into().map_err(save_error)
     }

@@ -86,9 +86,9 @@ impl IdempotencyStore for PgIdempotency {
     async fn sweep(&self) -> Result<u64, StoreFailure> {
         let mut total = 0;
         loop {
-            let text = "DELETE FROM idempotency_keys WHERE claim IN (\
-                            SELECT claim FROM idempotency_keys WHERE created_at < now() - interval '24 hours' \
-                            LIMIT $1 FOR UPDATE SKIP LOCKED)";
+            let text = "DELETE FROM idempotency_keys WHERE (user_id, path, key) IN (\
+                            SELECT user_id, path, key FROM idempotency_keys \
+                            WHERE created_at < now() - interval '24 hours' LIMIT $1 FOR UPDATE SKIP LOCKED)";
             let deleted = self.execute(sql(text).bind::<BigInt, _>(SWEEP_BATCH)).await?;
             total += deleted as u64;
             if deleted == 0 {
@@ -118,26 +118,34 @@ pub(crate) async fn keep(conn: &mut AsyncPgConnection, once: &Once, answer: &Ans
     Ok(())
 }
 
+/// What is kept under a key.
+#[derive(QueryableByName)]
+pub(crate) struct Record {
+    #[diesel(sql_type = Binary)]
+    fingerprint: Vec<u8>,
+    #[diesel(sql_type = Nullable<SmallInt>)]
+    status: Option<i16>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    body: Option<Vec<u8>>,
+}
+
+impl Record {
+    /// What whoever comes with the key again gets.
+    pub(crate) fn answer(self, once: &Once) -> Result<Answer, OnceConflict> {
+        match (self.status.and_then(|status| u16::try_from(status).ok()), self.body) {
+            _ if self.fingerprint != once.fingerprint => Err(OnceConflict::Reused),
+            (Some(status), Some(body)) => Ok(Answer { status, body }),
+            _ => Err(OnceConflict::InProgress),
+        }
+    }
+}
+
 /// What became of a key that is not ours to claim.
 async fn earlier(conn: &mut AsyncPgConnection, once: &Once) -> QueryResult<Result<Answer, OnceConflict>> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Binary)]
-        fingerprint: Vec<u8>,
-        #[diesel(sql_type = Nullable<SmallInt>)]
-        status: Option<i16>,
-        #[diesel(sql_type = Nullable<Binary>)]
-        body: Option<Vec<u8>>,
-    }
     let text = "SELECT fingerprint, status, body FROM idempotency_keys WHERE user_id = $1 AND path = $2 AND key = $3";
-    let rows: Vec<Row> = bind_key(sql(text), once).load(conn).await?;
+    let rows: Vec<Record> = bind_key(sql(text), once).load(conn).await?;
     // Swept away in this very moment: asking again claims it.
-    let Some(row) = rows.into_iter().next() else { return Ok(Err(OnceConflict::InProgress)) };
-    Ok(match (row.status.and_then(|status| u16::try_from(status).ok()), row.body) {
-        _ if row.fingerprint != once.fingerprint => Err(OnceConflict::Reused),
-        (Some(status), Some(body)) => Ok(Answer { status, body }),
-        _ => Err(OnceConflict::InProgress),
-    })
+    Ok(rows.into_iter().next().map_or(Err(OnceConflict::InProgress), |record| record.answer(once)))
 }
 
 fn bind_key<'a>(query: Sql<'a>, once: &'a Once) -> Sql<'a> {

@@ -6,12 +6,14 @@
 
 mod accounts;
 mod audit;
+mod batches;
 mod catalogue;
 mod composed;
 mod idempotency;
 mod migrate;
 mod orders;
 mod outbox;
+mod page_cache;
 pub mod placement;
 mod pool;
 mod presence;

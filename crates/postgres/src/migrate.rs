@@ -24,7 +24,9 @@ impl Database {
     pub async fn migrate(&self) -> Result<Vec<String>, StoreFailure> {
         let mut conn = Connection::take(self.get().await?);
         let unexpected = |error: Box<dyn std::error::Error + Send + Sync>| StoreFailure::Unexpected(error);
-        sql("SET statement_timeout = 0").execute(&mut conn).await.map_err(failure)?;
+        for setting in ["SET statement_timeout = 0", "SET lock_timeout = 0"] {
+            sql(setting).execute(&mut conn).await.map_err(failure)?;
+        }
         sql(LOCK).execute(&mut conn).await.map_err(failure)?;
         let mut harness = AsyncMigrationHarness::new(conn);
         let applied = harness.run_pending_migrations(MIGRATIONS).map_err(unexpected)?;

@@ -1,16 +1,23 @@
-//! Orders after they were placed: every change is one statement, guarded by the version that it was decided on.
+//! Orders after they were placed: every change is guarded by the version that it was decided on.
+//!
+//! Books that are asked for at one moment are read by one statement, and changes are written by one.
+
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use diesel::{
-    QueryableByName,
+    QueryResult, QueryableByName,
+    result::Error,
     sql_types::{Array, BigInt, Bool, Jsonb, Nullable, Text, Timestamptz},
 };
-use diesel_async::RunQueryDsl;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures_util::try_join;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use spicyjump_domain::{
     failure::StoreFailure,
     ids::{OrderId, PaymentId, RefundId, UserId},
+    mail::Mail,
     order::{Order, OrderStatus, PaymentStatus},
     orders::{BookOf, OrderFilter, OrderNews, OrderStore, SaveOrderError},
     paging::{Cursor, MAX_TOTAL, Page, PageRequest, Position},
@@ -20,18 +27,21 @@ use spicyjump_domain::{
 use time::OffsetDateTime;
 
 use crate::{
+    batches::{Batches, Work},
     pool::{Database, failure, violated},
     rows::{
         DisputeRow, Document, HistoryRow, LedgerRow, LineRow, MovementRow, OrderRow, PaymentRow, RefundRow,
         book_of, order_of, unexpected,
     },
-    sql::{Sql, sql},
+    sql::{JsonText, Sql, sql},
 };
 
-/// Keeps orders.
+/// Keeps orders. Its tasks end with its last clone.
 #[derive(Clone)]
 pub struct PgOrders {
     database: Database,
+    opening: Batches<Opening>,
+    saving: Batches<Saving>,
 }
 
 #[derive(QueryableByName)]
@@ -47,10 +57,12 @@ struct Id {
 }
 
 impl PgOrders {
-    /// Orders in `database`.
+    /// Orders in `database`. Needs a tokio runtime.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database }
+        let opening = Batches::start(Opening { database: database.clone() });
+        let saving = Batches::start(Saving { database: database.clone() });
+        Self { database, opening, saving }
     }
 
     /// Payments that brought another amount or currency than was asked for, ever.
@@ -77,81 +89,252 @@ impl PgOrders {
     }
 }
 
-/// A change as the document that `sql/save_order.sql` takes.
-fn document(change: &OrderChange) -> Result<Value, serde_json::Error> {
-    let (order, effects) = (&change.book.order, &change.effects);
-    let mut row = OrderRow::from(order);
-    row.due_at = change.due_at;
-    let event = |event: &EventRecord| {
-        Ok(json!({
-            "id": event.id, "kind": event.kind, "payload": event.payload,
-            "received_at": event.received_at.format(&time::format_description::well_known::Rfc3339)
-                .map_err(serde::ser::Error::custom)?,
-        }))
-    };
-    Ok(json!({
-        "decided_on": change.decided_on,
-        "order": row,
-        "lines": order.lines.iter().map(|line| LineRow::new(order.id, line)).collect::<Vec<_>>(),
-        "payments": change.book.payments.iter().map(PaymentRow::from).collect::<Vec<_>>(),
-        "refunds": change.book.refunds.iter().map(RefundRow::from).collect::<Vec<_>>(),
-        "disputes": change.book.disputes.iter().map(DisputeRow::from).collect::<Vec<_>>(),
-        "history": effects.history.iter().map(|entry| HistoryRow::new(order.id, entry)).collect::<Vec<_>>(),
-        "stock": effects.stock.iter().map(|movement| MovementRow::new(order, movement)).collect::<Vec<_>>(),
-        "ledger": effects.ledger.iter().map(|entry| LedgerRow::new(order.id, entry)).collect::<Vec<_>>(),
-        "mails": effects.mails,
-        "events": change.event.iter().map(event).collect::<Result<Vec<_>, serde_json::Error>>()?,
-    }))
+/// Whose books, owned.
+enum Wanted {
+    Order(OrderId),
+    Payment(PaymentId),
+    Intent(String),
+}
+
+impl From<BookOf<'_>> for Wanted {
+    fn from(which: BookOf<'_>) -> Self {
+        match which {
+            BookOf::Order(id) => Self::Order(id),
+            BookOf::Payment(id) => Self::Payment(id),
+            BookOf::Intent(id) => Self::Intent(id.to_owned()),
+        }
+    }
+}
+
+impl Wanted {
+    /// As `sql/load_books.sql` takes it.
+    fn parts(&self) -> (Option<i64>, Option<i64>, Option<&str>) {
+        match self {
+            Self::Order(id) => (Some(id.get()), None, None),
+            Self::Payment(id) => (None, Some(id.get()), None),
+            Self::Intent(id) => (None, None, Some(id)),
+        }
+    }
+}
+
+struct Opening {
+    database: Database,
+}
+
+#[async_trait]
+impl Work for Opening {
+    type Input = Wanted;
+    type Output = Option<(OrderBook, Fresh)>;
+    type Key = ();
+
+    const NAME: &'static str = "open";
+    const LANES: usize = 2;
+
+    fn key(_: &Wanted) -> Option<()> {
+        None
+    }
+
+    async fn run(&self, batch: &[Wanted]) -> Result<Vec<Self::Output>, StoreFailure> {
+        let conn = self.database.get().await?;
+        // They travel together.
+        let (books, fresh) = try_join!(load(&conn, batch), fresh_ids(&conn, batch.len())).map_err(failure)?;
+        drop(conn);
+        let books = books.into_iter().map(|doc| doc.map(book_of).transpose());
+        books.zip(fresh).map(|(book, fresh)| Ok(book?.map(|book| (book, fresh)))).collect()
+    }
+}
+
+struct Saving {
+    database: Database,
+}
+
+#[async_trait]
+impl Work for Saving {
+    type Input = OrderChange;
+    type Output = Result<(), SaveOrderError>;
+    type Key = OrderId;
+
+    const NAME: &'static str = "save";
+    const LANES: usize = 2;
+
+    /// Of two changes that were decided on one version, the second is to find it gone.
+    fn key(change: &OrderChange) -> Option<OrderId> {
+        Some(change.book.order.id)
+    }
+
+    async fn run(&self, batch: &[OrderChange]) -> Result<Vec<Self::Output>, StoreFailure> {
+        let doc = Changes::document(batch).map_err(unexpected)?;
+        let mut conn = self.database.get().await?;
+        let query = sql(include_str!("sql/save_orders.sql")).bind::<Jsonb, _>(doc);
+        let saved: QueryResult<Vec<Id>> = query.load(&mut conn).await;
+        drop(conn);
+        let moved = batch.iter().flat_map(|change| &change.effects.stock);
+        self.database.products().changed(moved.map(|movement| movement.product_id));
+        match saved {
+            Ok(saved) => {
+                let saved: HashSet<i64> = saved.into_iter().map(|row| row.id).collect();
+                let is_saved = |change: &OrderChange| saved.contains(&change.book.order.id.get());
+                let outcome = |change| if is_saved(change) { Ok(()) } else { Err(SaveOrderError::Stale) };
+                Ok(batch.iter().map(outcome).collect())
+            }
+            Err(error) => match (batch, violated(&error)) {
+                ([_], Some("stock_never_negative")) => Ok(vec![Err(SaveOrderError::OutOfStock)]),
+                ([_], Some("provider_events_pkey")) => Ok(vec![Err(SaveOrderError::KnownEvent)]),
+                // Another order took the intent in at the same moment: look again.
+                ([_], Some("payments_intent_key" | "refunds_provider_key")) => {
+                    Ok(vec![Err(SaveOrderError::Stale)])
+                }
+                // With others in its batch, whose fault it is shows when each is saved alone.
+                _ => Err(failure(error)),
+            },
+        }
+    }
+}
+
+/// The books in the order in which they are asked for; `None` where there is no such order.
+async fn load(conn: &AsyncPgConnection, wanted: &[Wanted]) -> QueryResult<Vec<Option<Value>>> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        place: i64,
+        #[diesel(sql_type = Jsonb)]
+        doc: Value,
+    }
+    let (mut orders, mut payments, mut intents) = (vec![], vec![], vec![]);
+    for (order, payment, intent) in wanted.iter().map(Wanted::parts) {
+        orders.push(order);
+        payments.push(payment);
+        intents.push(intent);
+    }
+    let query = sql(include_str!("sql/load_books.sql"))
+        .bind::<Array<Nullable<BigInt>>, _>(orders)
+        .bind::<Array<Nullable<BigInt>>, _>(payments)
+        .bind::<Array<Nullable<Text>>, _>(intents);
+    let rows: Vec<Row> = query.load(&mut &*conn).await?;
+    let mut books: HashMap<i64, Value> = rows.into_iter().map(|row| (row.place, row.doc)).collect();
+    Ok((1..).zip(wanted).map(|(place, _)| books.remove(&place)).collect())
+}
+
+async fn fresh_ids(conn: &AsyncPgConnection, count: usize) -> QueryResult<Vec<Fresh>> {
+    #[derive(QueryableByName)]
+    struct Ids {
+        #[diesel(sql_type = BigInt)]
+        payment: i64,
+        #[diesel(sql_type = BigInt)]
+        refund: i64,
+    }
+    let text = "SELECT nextval('payments_id_seq') AS payment, nextval('refunds_id_seq') AS refund \
+                FROM generate_series(1, $1)";
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let ids: Vec<Ids> = sql(text).bind::<BigInt, _>(count).load(&mut &*conn).await?;
+    let fresh = ids.into_iter().map(|ids| {
+        let (payment, refund) = PaymentId::new(ids.payment).zip(RefundId::new(ids.refund))?;
+        Some(Fresh { payment, refund })
+    });
+    fresh.collect::<Option<_>>().ok_or(Error::NotFound) // Sequences start at 1.
+}
+
+/// Changes as the document that `sql/save_orders.sql` takes.
+#[derive(Default, Serialize)]
+struct Changes<'a> {
+    orders: Vec<ChangedOrder>,
+    lines: Vec<LineRow>,
+    payments: Vec<PaymentRow>,
+    refunds: Vec<OfOrder<RefundRow>>,
+    disputes: Vec<OfOrder<DisputeRow>>,
+    history: Vec<HistoryRow>,
+    stock: Vec<MovementRow>,
+    ledger: Vec<LedgerRow>,
+    mails: Vec<OrderMail<'a>>,
+    events: Vec<OfOrder<EventRow<'a>>>,
+}
+
+#[derive(Serialize)]
+struct ChangedOrder {
+    decided_on: i64,
+    #[serde(flatten)]
+    row: OrderRow,
+}
+
+#[derive(Serialize)]
+struct OfOrder<T> {
+    of_order: OrderId,
+    #[serde(flatten)]
+    row: T,
+}
+
+#[derive(Serialize)]
+struct OrderMail<'a> {
+    of_order: OrderId,
+    mail: &'a Mail,
+}
+
+#[derive(Serialize)]
+struct EventRow<'a> {
+    id: &'a str,
+    kind: &'a str,
+    payload: &'a str,
+    #[serde(with = "time::serde::rfc3339")]
+    received_at: OffsetDateTime,
+}
+
+impl<'a> From<&'a EventRecord> for EventRow<'a> {
+    fn from(event: &'a EventRecord) -> Self {
+        let EventRecord { id, kind, payload, received_at } = event;
+        Self { id, kind, payload, received_at: *received_at }
+    }
+}
+
+impl<'a> Changes<'a> {
+    fn document(batch: &'a [OrderChange]) -> Result<JsonText, serde_json::Error> {
+        let mut all = Self::default();
+        for change in batch {
+            all.add(change);
+        }
+        JsonText::of(&all)
+    }
+
+    fn add(&mut self, change: &'a OrderChange) {
+        let (order, effects) = (&change.book.order, &change.effects);
+        let of_order = order.id;
+        let mut row = OrderRow::from(order);
+        row.due_at = change.due_at;
+        self.orders.push(ChangedOrder { decided_on: change.decided_on, row });
+        self.lines.extend(order.lines.iter().map(|line| LineRow::new(of_order, line)));
+        self.payments.extend(change.book.payments.iter().map(PaymentRow::from));
+        let refunds = change.book.refunds.iter().map(RefundRow::from);
+        self.refunds.extend(refunds.map(|row| OfOrder { of_order, row }));
+        let disputes = change.book.disputes.iter().map(DisputeRow::from);
+        self.disputes.extend(disputes.map(|row| OfOrder { of_order, row }));
+        self.history.extend(effects.history.iter().map(|entry| HistoryRow::new(of_order, entry)));
+        self.stock.extend(effects.stock.iter().map(|movement| MovementRow::new(order, movement)));
+        self.ledger.extend(effects.ledger.iter().map(|entry| LedgerRow::new(of_order, entry)));
+        self.mails.extend(effects.mails.iter().map(|mail| OrderMail { of_order, mail }));
+        self.events.extend(change.event.iter().map(|event| OfOrder { of_order, row: event.into() }));
+    }
 }
 
 #[async_trait]
 impl OrderStore for PgOrders {
     async fn load(&self, which: BookOf<'_>) -> Result<Option<OrderBook>, StoreFailure> {
-        let (by, order, payment, intent) = match which {
-            BookOf::Order(id) => ("order", id.get(), 0, ""),
-            BookOf::Payment(id) => ("payment", 0, id.get(), ""),
-            BookOf::Intent(id) => ("intent", 0, 0, id),
-        };
-        let query = sql(include_str!("sql/load_book.sql"))
-            .bind::<Text, _>(by)
-            .bind::<BigInt, _>(order)
-            .bind::<BigInt, _>(payment)
-            .bind::<Text, _>(intent);
-        let mut conn = self.database.get().await?;
-        let rows: Vec<Document> = query.load(&mut conn).await.map_err(failure)?;
+        let conn = self.database.get().await?;
+        let books = load(&conn, &[which.into()]).await.map_err(failure)?;
         drop(conn);
-        rows.into_iter().next().map(|row| book_of(row.doc)).transpose()
+        books.into_iter().next().flatten().map(book_of).transpose()
+    }
+
+    async fn open(&self, which: BookOf<'_>) -> Result<Option<(OrderBook, Fresh)>, StoreFailure> {
+        self.opening.ask(which.into()).await
     }
 
     async fn save(&self, change: &OrderChange) -> Result<(), SaveOrderError> {
-        let doc = document(change).map_err(unexpected)?;
-        let mut conn = self.database.get().await?;
-        let saved = sql(include_str!("sql/save_order.sql")).bind::<Jsonb, _>(doc).get_result(&mut conn).await;
-        self.database.products().changed(change.effects.stock.iter().map(|movement| movement.product_id));
-        match saved {
-            Ok(Document { doc }) if doc["saved"] == Value::Bool(true) => Ok(()),
-            Ok(_) => Err(SaveOrderError::Stale),
-            Err(error) => Err(match violated(&error) {
-                Some("stock_never_negative") => SaveOrderError::OutOfStock,
-                Some("provider_events_pkey") => SaveOrderError::KnownEvent,
-                // Another order took the intent in at the same moment: look again.
-                Some("payments_intent_key" | "refunds_provider_key") => SaveOrderError::Stale,
-                _ => SaveOrderError::Store(failure(error)),
-            }),
-        }
+        self.saving.ask(change.clone()).await?
     }
 
     async fn fresh_ids(&self) -> Result<Fresh, StoreFailure> {
-        #[derive(Deserialize)]
-        struct Ids {
-            payment: PaymentId,
-            refund: RefundId,
-        }
-        let text = "SELECT jsonb_build_object('payment', nextval(pg_get_serial_sequence('payments', 'id')), \
-                    'refund', nextval(pg_get_serial_sequence('refunds', 'id'))) AS doc";
-        let Ids { payment, refund } =
-            serde_json::from_value(self.document(sql(text)).await?).map_err(unexpected)?;
-        Ok(Fresh { payment, refund })
+        let conn = self.database.get().await?;
+        let ids = fresh_ids(&conn, 1).await.map_err(failure)?;
+        ids.into_iter().next().ok_or_else(|| unexpected(Error::NotFound))
     }
 
     async fn record_event(&self, event: &EventRecord) -> Result<bool, StoreFailure> {

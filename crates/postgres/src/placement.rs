@@ -1,17 +1,17 @@
 //! Placing orders: those that wait at one moment share one transaction.
 //!
-//! There is no timer: whoever arrives while a batch is being written joins the next one, so that a lone order waits
-//! for nothing. A batch locks its products once, ascending, lets the domain's rule decide order by order, and writes
+//! A batch locks its products once, ascending, lets the domain's rule decide order by order, and writes
 //! everything with one statement. See `docs/adr/0003-order-batches.md`.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use diesel::{
     QueryableByName,
-    sql_types::{Array, BigInt, Binary, Jsonb, Nullable, SmallInt, Text},
+    sql_types::{Array, BigInt, Jsonb, Text},
 };
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use futures_util::try_join;
 use serde::Serialize;
 use spicyjump_domain::{
     failure::StoreFailure,
@@ -22,135 +22,69 @@ use spicyjump_domain::{
     money::{Currency, Money},
     placing::{Offer, OrderAnswer, OrderPlacement, OrderRequest, Placed, PlacedOrder, Refusal, allocate},
 };
-use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::{
-    pool::{Database, failure},
+    batches::{Batches, Work},
+    idempotency::Record,
+    pool::{Database, failure, violated},
     rows::{HistoryRow, LineRow, MovementRow, OrderRow, unexpected},
     sql::{JsonText, sql},
 };
 
-/// Orders in one transaction at most.
-const MAX_BATCH: usize = 64;
-
-/// Orders that may wait; beyond, the shop is busy and says so.
-const MAX_WAITING: usize = 2_048;
-
-/// Batches written at once: one waits for the disk while the other decides.
-const LANES: usize = 2;
-
-type Outcome = Result<Result<Replayable<Placed>, OnceConflict>, StoreFailure>;
-
-struct Job {
-    request: OrderRequest,
-    once: Option<(Once, OrderAnswer)>,
-    reply: oneshot::Sender<Outcome>,
-}
-
 /// Places orders in batches. Cheap to clone; ends with its last clone.
 #[derive(Clone)]
 pub struct PgPlacement {
-    queue: mpsc::Sender<Job>,
+    batches: Batches<Placing>,
 }
 
 impl PgPlacement {
     /// Starts to place orders in `database`. Needs a tokio runtime.
     #[must_use]
     pub fn start(database: &Database) -> Self {
-        let (queue, jobs) = mpsc::channel(MAX_WAITING);
-        let jobs = Arc::new(Mutex::new(jobs));
-        for _ in 0..LANES {
-            tokio::spawn(lane(database.clone(), Arc::clone(&jobs)));
-        }
-        Self { queue }
+        Self { batches: Batches::start(Placing { database: database.clone() }) }
     }
 }
 
 #[async_trait]
 impl OrderPlacement for PgPlacement {
-    async fn place(&self, request: OrderRequest, once: Option<(Once, OrderAnswer)>) -> Outcome {
-        let (reply, outcome) = oneshot::channel();
-        self.queue.try_send(Job { request, once, reply }).map_err(|_| StoreFailure::Overloaded)?;
-        outcome.await.map_err(unexpected)?
+    async fn place(
+        &self,
+        request: OrderRequest,
+        once: Option<(Once, OrderAnswer)>,
+    ) -> Result<Decided, StoreFailure> {
+        self.batches.ask(Job { request, once }).await
     }
 }
 
-async fn lane(database: Database, jobs: Arc<Mutex<mpsc::Receiver<Job>>>) {
-    let mut batch = Vec::with_capacity(MAX_BATCH);
-    loop {
-        if jobs.lock().await.recv_many(&mut batch, MAX_BATCH).await == 0 {
-            return;
-        }
-        // Whoever went away before anything was done for them has been told that there is no order.
-        batch.retain(|job| !job.reply.is_closed());
-        metrics::histogram!("spicyjump_order_batch_size")
-            .record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
-        // Requests with one key go one after the other: the second finds the first one's answer.
-        while !batch.is_empty() {
-            let mut keys = std::collections::BTreeSet::new();
-            let key = |job: &Job| job.once.as_ref().map(|(once, _)| once.key.clone());
-            let (now, later) = batch.drain(..).partition(|job| key(job).is_none_or(|key| keys.insert(key)));
-            // A task of its own: a panic costs its batch, not the lane.
-            if let Err(error) = tokio::spawn(run(database.clone(), now)).await {
-                tracing::error!(error = error.to_string(), "a batch of orders was lost");
-            }
-            batch = later;
-        }
-    }
+struct Placing {
+    database: Database,
 }
 
-/// Places a batch, or, where one of it makes the whole fail, each of it alone.
-async fn run(database: Database, batch: Vec<Job>) {
-    match place(&database, &batch).await {
-        Ok(outcomes) => {
-            for (job, outcome) in batch.into_iter().zip(outcomes) {
-                let _ = job.reply.send(Ok(outcome)); // Whoever went away has an order all the same.
-            }
-        }
-        // The database said no before anything was committed: one bad order must not hurt its neighbours.
-        Err(StoreFailure::Unexpected(error)) if batch.len() > 1 => {
-            tracing::warn!(
-                error = error.to_string(),
-                size = batch.len(),
-                "a batch of orders failed, placing each alone"
-            );
-            for job in batch {
-                let alone = std::slice::from_ref(&job);
-                let outcome = place(&database, alone).await;
-                let outcome = outcome.and_then(|mut outcomes| outcomes.pop().ok_or_else(nothing_decided));
-                let _ = job.reply.send(outcome);
-            }
-        }
-        Err(failure) => {
-            // Whether it was committed may be unknown: nothing is tried again by itself.
-            let failure = Arc::new(failure);
-            for job in batch {
-                let _ = job.reply.send(Err(again(&failure)));
-            }
-        }
-    }
+struct Job {
+    request: OrderRequest,
+    once: Option<(Once, OrderAnswer)>,
 }
-
-/// A defect: every order of a batch is decided.
-fn nothing_decided() -> StoreFailure {
-    StoreFailure::Unexpected("an order was not decided".into())
-}
-
-/// The same failure for one more caller.
-fn again(failure: &Arc<StoreFailure>) -> StoreFailure {
-    let source = || Box::new(Shared(Arc::clone(failure)));
-    match **failure {
-        StoreFailure::Overloaded => StoreFailure::Overloaded,
-        StoreFailure::Unavailable(_) => StoreFailure::Unavailable(source()),
-        StoreFailure::Unexpected(_) => StoreFailure::Unexpected(source()),
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-struct Shared(Arc<StoreFailure>);
 
 type Decided = Result<Replayable<Placed>, OnceConflict>;
+
+#[async_trait]
+impl Work for Placing {
+    type Input = Job;
+    type Output = Decided;
+    type Key = OnceKey;
+
+    const NAME: &'static str = "place";
+    const LANES: usize = 2;
+
+    /// The second request with one key finds the first one's answer.
+    fn key(job: &Job) -> Option<OnceKey> {
+        job.once.as_ref().map(|(once, _)| once.key.clone())
+    }
+
+    async fn run(&self, batch: &[Job]) -> Result<Vec<Decided>, StoreFailure> {
+        place(&self.database, batch).await
+    }
+}
 
 /// A failure inside the transaction, on its way out through diesel's rollback.
 enum Stop {
@@ -164,9 +98,20 @@ impl From<diesel::result::Error> for Stop {
     }
 }
 
+/// A key that a batch is about to write may just have been written by another instance: then it is known on the next try.
+const TRIES: usize = 3;
+
 async fn place(database: &Database, batch: &[Job]) -> Result<Vec<Decided>, StoreFailure> {
     let mut conn = database.get().await?;
-    let placed = conn.transaction(async |conn| place_in(conn, batch).await).await;
+    let mut tries = 1..TRIES;
+    let placed = loop {
+        match conn.transaction(async |conn| place_in(conn, batch).await).await {
+            Err(Stop::Database(error))
+                if violated(&error) == Some("idempotency_keys_pkey") && tries.next().is_some() => {}
+            placed => break placed,
+        }
+    };
+    drop(conn);
     database.products().changed(batch.iter().flat_map(|job| job.request.cart.product_ids()));
     placed.map_err(|stop| match stop {
         Stop::Database(error) => failure(error),
@@ -174,90 +119,61 @@ async fn place(database: &Database, batch: &[Job]) -> Result<Vec<Decided>, Store
     })
 }
 
+/// Two round trips: all that is to be known, under the locks of the products; then all that is to be written.
 async fn place_in(conn: &mut AsyncPgConnection, batch: &[Job]) -> Result<Vec<Decided>, Stop> {
-    let mut decided: Vec<Option<Decided>> = claim(conn, batch).await?;
-    let open: Vec<usize> = (0..batch.len()).filter(|index| decided[*index].is_none()).collect();
-    if !open.is_empty() {
-        let requests: Vec<&OrderRequest> = open.iter().map(|index| &batch[*index].request).collect();
-        let mut offers = lock_offers(conn, &requests).await?;
-        let (ids, buyers) = ids_and_buyers(conn, &requests).await?;
-        let mut writes = Writes::default();
-        for (index, id) in open.into_iter().zip(ids) {
-            let Job { request, once, .. } = &batch[index];
-            let buyer = buyers.get(&request.buyer_id).ok_or(diesel::result::Error::NotFound)?;
-            let outcome = allocate(id, request, buyer, &mut offers);
-            decided[index] = Some(Ok(Replayable::Fresh(writes.add(outcome, once.as_ref()))));
+    let (mut offers, mut known, (ids, buyers)) =
+        try_join!(lock_offers(conn, batch), known_keys(conn, batch), ids_and_buyers(conn, batch))?;
+    let mut writes = Writes::default();
+    let mut decided = vec![];
+    for (Job { request, once, .. }, id) in batch.iter().zip(ids) {
+        if let Some((once, _)) = once
+            && let Some(record) = known.remove(&once.key)
+        {
+            decided.push(record.answer(once).map(Replayable::Replayed));
+            continue;
         }
-        if !writes.is_empty() {
-            let doc = writes.document().map_err(|error| Stop::Store(unexpected(error)))?;
-            sql(include_str!("sql/place_orders.sql")).bind::<Jsonb, _>(doc).execute(conn).await?;
-        }
+        let buyer = buyers.get(&request.buyer_id).ok_or(diesel::result::Error::NotFound)?;
+        let outcome = allocate(id, request, buyer, &mut offers);
+        decided.push(Ok(Replayable::Fresh(writes.add(outcome, once.as_ref()))));
     }
-    Ok(decided.into_iter().flatten().collect())
+    if !writes.is_empty() {
+        let doc = writes.document().map_err(|error| Stop::Store(unexpected(error)))?;
+        sql(include_str!("sql/place_orders.sql")).bind::<Jsonb, _>(doc).execute(conn).await?;
+    }
+    Ok(decided)
 }
 
-/// Claims the keys of a batch in one order, so that batches never wait for each other in a circle. What was claimed
-/// before is decided already.
-async fn claim(conn: &mut AsyncPgConnection, batch: &[Job]) -> Result<Vec<Option<Decided>>, Stop> {
+/// What was kept under those keys of a batch that were used before.
+async fn known_keys(conn: &AsyncPgConnection, batch: &[Job]) -> Result<HashMap<OnceKey, Record>, Stop> {
     #[derive(QueryableByName)]
-    struct Key {
+    struct Row {
         #[diesel(sql_type = BigInt)]
         user_id: i64,
         #[diesel(sql_type = Text)]
         path: String,
         #[diesel(sql_type = Text)]
-        text: String,
+        name: String,
+        #[diesel(embed)]
+        record: Record,
     }
-    let keys: Vec<KeyRow<'_>> =
-        batch.iter().filter_map(|job| job.once.as_ref()).map(|(once, _)| KeyRow::from(once)).collect();
-    if keys.is_empty() {
-        return Ok(batch.iter().map(|_| None).collect());
+    let keys = || batch.iter().filter_map(|job| job.once.as_ref()).map(|(once, _)| &once.key);
+    if keys().next().is_none() {
+        return Ok(HashMap::new());
     }
-    let keys = JsonText::of(&keys).map_err(|error| Stop::Store(unexpected(error)))?;
-    let claimed: Vec<Key> = sql(include_str!("sql/claim_keys.sql")).bind::<Jsonb, _>(keys).load(conn).await?;
-    let ours = |key: &OnceKey| {
-        claimed.iter().any(|row| (row.user_id, &row.path, &row.text) == (key.user.get(), &key.path, &key.key))
-    };
-    let mut decided = vec![];
-    for job in batch {
-        decided.push(match &job.once {
-            Some((once, _)) if !ours(&once.key) => Some(earlier(conn, once).await?),
-            _ => None,
-        });
-    }
-    Ok(decided)
-}
-
-/// What became of a key that was claimed before.
-async fn earlier(conn: &mut AsyncPgConnection, once: &Once) -> Result<Decided, Stop> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Binary)]
-        fingerprint: Vec<u8>,
-        #[diesel(sql_type = Nullable<SmallInt>)]
-        status: Option<i16>,
-        #[diesel(sql_type = Nullable<Binary>)]
-        body: Option<Vec<u8>>,
-    }
-    let text = "SELECT fingerprint, status, body FROM idempotency_keys WHERE user_id = $1 AND path = $2 AND key = $3";
-    let row: Row = sql(text)
-        .bind::<BigInt, _>(once.key.user.get())
-        .bind::<Text, _>(&once.key.path)
-        .bind::<Text, _>(&once.key.key)
-        .get_result(conn)
-        .await?;
-    Ok(match (row.status.and_then(|status| u16::try_from(status).ok()), row.body) {
-        _ if row.fingerprint != once.fingerprint => Err(OnceConflict::Reused),
-        (Some(status), Some(body)) => Ok(Replayable::Replayed(Answer { status, body })),
-        _ => Err(OnceConflict::InProgress),
-    })
+    let query = sql(include_str!("sql/known_keys.sql"))
+        .bind::<Array<BigInt>, _>(keys().map(|key| key.user.get()).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(keys().map(|key| key.path.as_str()).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(keys().map(|key| key.key.as_str()).collect::<Vec<_>>());
+    let rows: Vec<Row> = query.load(&mut &*conn).await?;
+    let known = rows.into_iter().filter_map(|row| {
+        let key = OnceKey { user: UserId::new(row.user_id)?, path: row.path, key: row.name };
+        Some((key, row.record))
+    });
+    Ok(known.collect())
 }
 
 /// Locks the stock of every wanted product, ascending, and reads what is offered.
-async fn lock_offers(
-    conn: &mut AsyncPgConnection,
-    requests: &[&OrderRequest],
-) -> Result<BTreeMap<ProductId, Offer>, Stop> {
+async fn lock_offers(conn: &AsyncPgConnection, batch: &[Job]) -> Result<BTreeMap<ProductId, Offer>, Stop> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = BigInt)]
@@ -276,12 +192,14 @@ async fn lock_offers(
         available: i64,
     }
     let products: std::collections::BTreeSet<i64> =
-        requests.iter().flat_map(|request| request.cart.product_ids()).map(ProductId::get).collect();
+        batch.iter().flat_map(|job| job.request.cart.product_ids()).map(ProductId::get).collect();
     let text = "SELECT p.id, p.seller_id, p.name, p.price_minor, p.currency, p.status, s.available \
                 FROM stock s JOIN products p ON p.id = s.product_id \
                 WHERE s.product_id = ANY($1) ORDER BY s.product_id FOR UPDATE OF s";
-    let rows: Vec<Row> =
-        sql(text).bind::<Array<BigInt>, _>(products.into_iter().collect::<Vec<_>>()).load(conn).await?;
+    let rows: Vec<Row> = sql(text)
+        .bind::<Array<BigInt>, _>(products.into_iter().collect::<Vec<_>>())
+        .load(&mut &*conn)
+        .await?;
     let offers = rows.into_iter().filter_map(|row| {
         let offer = Offer {
             seller_id: UserId::new(row.seller_id)?,
@@ -297,8 +215,8 @@ async fn lock_offers(
 
 /// An unused id for each request, and who the buyers are.
 async fn ids_and_buyers(
-    conn: &mut AsyncPgConnection,
-    requests: &[&OrderRequest],
+    conn: &AsyncPgConnection,
+    batch: &[Job],
 ) -> Result<(Vec<OrderId>, BTreeMap<UserId, Recipient>), Stop> {
     #[derive(QueryableByName)]
     struct Row {
@@ -313,12 +231,12 @@ async fn ids_and_buyers(
         #[diesel(sql_type = Text)]
         locale: String,
     }
-    let buyers: Vec<i64> = requests.iter().map(|request| request.buyer_id.get()).collect();
-    let text = "SELECT nextval(pg_get_serial_sequence('orders', 'id')) AS order_id, u.id AS user_id, u.email, u.name, u.locale \
+    let buyers: Vec<i64> = batch.iter().map(|job| job.request.buyer_id.get()).collect();
+    let text = "SELECT nextval('orders_id_seq') AS order_id, u.id AS user_id, u.email, u.name, u.locale \
                 FROM unnest($1) WITH ORDINALITY AS wanted (user_id, place) JOIN users u ON u.id = wanted.user_id \
                 ORDER BY wanted.place";
-    let rows: Vec<Row> = sql(text).bind::<Array<BigInt>, _>(buyers).load(conn).await?;
-    if rows.len() != requests.len() {
+    let rows: Vec<Row> = sql(text).bind::<Array<BigInt>, _>(buyers).load(&mut &*conn).await?;
+    if rows.len() != batch.len() {
         return Err(diesel::result::Error::NotFound.into()); // A buyer is gone: found out which, each alone.
     }
     let ids = rows.iter().filter_map(|row| OrderId::new(row.order_id)).collect();
@@ -343,12 +261,13 @@ impl Writes {
             self.placed.push(placed);
             order
         });
-        if let Some((Once { key, .. }, answer)) = once {
-            // An answer that is not kept leaves its key free.
-            let (status, body) =
-                answer(&outcome).map(|answer| (answer.status, hex::encode(answer.body))).unzip();
-            let (path, key_text) = (key.path.clone(), key.key.clone());
-            self.answers.push(AnswerRow { user_id: key.user, path, key: key_text, status, body });
+        // An answer that is not kept leaves its key free.
+        if let Some((once, answer)) = once
+            && let Some(Answer { status, body }) = answer(&outcome)
+        {
+            let OnceKey { user, path, key } = once.key.clone();
+            let (fingerprint, body) = (hex::encode(once.fingerprint), hex::encode(body));
+            self.answers.push(AnswerRow { user_id: user, path, key, fingerprint, status, body });
         }
         outcome
     }
@@ -387,28 +306,13 @@ struct Document<'a> {
     answers: &'a [AnswerRow],
 }
 
-/// A row of `sql/claim_keys.sql`.
-#[derive(Serialize)]
-struct KeyRow<'a> {
-    user_id: UserId,
-    path: &'a str,
-    key: &'a str,
-    /// In hexadecimal digits.
-    fingerprint: String,
-}
-
-impl<'a> From<&'a Once> for KeyRow<'a> {
-    fn from(Once { key, fingerprint }: &'a Once) -> Self {
-        Self { user_id: key.user, path: &key.path, key: &key.key, fingerprint: hex::encode(fingerprint) }
-    }
-}
-
 #[derive(Serialize)]
 struct AnswerRow {
     user_id: UserId,
     path: String,
     key: String,
-    status: Option<u16>,
-    /// In hexadecimal digits.
-    body: Option<String>,
+    /// In hexadecimal digits, as the body.
+    fingerprint: String,
+    status: u16,
+    body: String,
 }

@@ -17,6 +17,7 @@ use tokio_postgres::{Config, config::SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{
+    page_cache::PageCache,
     product_cache::{self, ProductCache},
     tls,
 };
@@ -42,9 +43,11 @@ pub struct PoolConfig {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What every session is told. No statement runs for long enough to gain from being compiled, and indexes are in memory
-/// or on a disk that knows no seeking: a list is better read in the order of its index than sorted.
-const SESSION: &str = "-c TimeZone=UTC -c jit=off -c random_page_cost=1.1 -c statement_timeout=25s \
-                       -c idle_in_transaction_session_timeout=60s";
+/// or on a disk that knows no seeking: a list is better read in the order of its index than sorted. A plan that reads a
+/// whole table may be best while the table is small, but sessions keep their plans while it grows. Whoever waits for a
+/// lock for seconds keeps others waiting.
+const SESSION: &str = "-c TimeZone=UTC -c jit=off -c random_page_cost=1.1 -c enable_seqscan=off \
+                       -c statement_timeout=25s -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s";
 
 /// How often idle connections beyond the kept ones are dropped.
 const TRIM_EVERY: Duration = Duration::from_secs(10);
@@ -60,6 +63,7 @@ pub struct Database {
     pool: deadpool::managed::Pool<Manager>,
     connector: Arc<Connector>,
     products: Arc<ProductCache>,
+    pages: Arc<PageCache>,
 }
 
 /// The settings are no database address, or roots to trust cannot be read.
@@ -181,7 +185,8 @@ impl Database {
             .build()
             .map_err(|error| DatabaseConfigError::Pool(error.to_string()))?;
         tokio::spawn(trim(pool.clone(), config.size));
-        let database = Self { pool, connector, products: Arc::new(ProductCache::new()) };
+        let (products, pages) = (Arc::new(ProductCache::new()), Arc::new(PageCache::new()));
+        let database = Self { pool, connector, products, pages };
         tokio::spawn(product_cache::renew(database.downgrade()));
         Ok(database)
     }
@@ -199,13 +204,18 @@ impl Database {
         &self.products
     }
 
+    /// Pages of products in memory. Whoever changes what is on them says so here.
+    pub(crate) fn pages(&self) -> &PageCache {
+        &self.pages
+    }
+
     /// A handle that does not keep the connections open.
     fn downgrade(&self) -> impl Fn() -> Option<Self> + Send + use<> {
         let (pool, connector) = (self.pool.weak(), Arc::clone(&self.connector));
-        let products = Arc::downgrade(&self.products);
+        let (products, pages) = (Arc::downgrade(&self.products), Arc::downgrade(&self.pages));
         move || {
-            let (pool, products) = (pool.upgrade()?, products.upgrade()?);
-            Some(Self { pool, connector: Arc::clone(&connector), products })
+            let (pool, products, pages) = (pool.upgrade()?, products.upgrade()?, pages.upgrade()?);
+            Some(Self { pool, connector: Arc::clone(&connector), products, pages })
         }
     }
 
@@ -257,7 +267,11 @@ pub(crate) fn failure(error: diesel::result::Error) -> StoreFailure {
         | RollbackErrorOnCommit { .. }
         | BrokenTransactionManager => StoreFailure::Unavailable(Box::new(error)),
         // Waited for a lock for as long as a request may take: busy, and not worth the same wait once more.
-        DatabaseError(_, info) if info.message().contains("statement timeout") => StoreFailure::Overloaded,
+        DatabaseError(_, info)
+            if ["statement timeout", "lock timeout"].iter().any(|words| info.message().contains(words)) =>
+        {
+            StoreFailure::Overloaded
+        }
         // The SQLSTATE of a server that goes down (57P01 to 57P03) does not get through; its words do.
         DatabaseError(_, info)
             if ["terminating connection", "the database system is", "connection closed", "server closed"]
@@ -298,9 +312,11 @@ mod tests {
 
     #[test]
     fn a_wait_that_took_too_long_is_a_busy_shop() {
-        let words = "canceling statement due to statement timeout".to_owned();
-        let error = Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(words));
-        assert!(matches!(failure(error), StoreFailure::Overloaded));
+        for what in ["statement timeout", "lock timeout"] {
+            let words = format!("canceling statement due to {what}");
+            let error = Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(words));
+            assert!(matches!(failure(error), StoreFailure::Overloaded));
+        }
     }
 
     #[test]

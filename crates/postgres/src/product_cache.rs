@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How long an entry is served after it was known to be true; the contract's second, less what a reader may take.
-const FRESH: Duration = Duration::from_millis(900);
+pub(crate) const FRESH: Duration = Duration::from_millis(900);
 
 /// How often entries in demand are asked about.
 const RENEW_EVERY: Duration = Duration::from_millis(500);

@@ -433,7 +433,7 @@ impl MovementRow {
     }
 }
 
-/// The books as they are read: see `sql/load_book.sql`.
+/// The books as they are read: see `sql/load_books.sql`.
 #[derive(Deserialize)]
 pub(crate) struct BookRow {
     order: OrderRow,

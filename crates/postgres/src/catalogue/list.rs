@@ -1,7 +1,7 @@
 //! Lists of products: which rows, in which order, from where on.
 //!
-//! The ids of a page are found first, from indexes, and only those rows are read. Texts are searched for in
-//! [`search`].
+//! The ids of a page are found first, from indexes; only those products are read, if they are not in memory. Texts are
+//! searched for in [`search`].
 
 mod filter;
 mod search;
@@ -11,15 +11,16 @@ use diesel::{QueryResult, QueryableByName, sql_types::BigInt};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::future::try_join;
 use spicyjump_domain::{
-    catalogue::{Product, ProductFilter, ProductSort},
-    paging::{MAX_SEARCH_TOTAL, MAX_TOTAL, Page, PageRequest, Position},
+    catalogue::{ProductFilter, ProductSort},
+    ids::ProductId,
+    paging::{MAX_SEARCH_TOTAL, MAX_TOTAL, PageRequest, Position},
 };
 
-use super::product_row::ProductRow;
 use crate::composed::Composed;
 use filter::conditions;
 use search::Search;
-use sort::{behind, cursor, order};
+pub(in crate::catalogue) use sort::cursor;
+use sort::{behind, order};
 
 #[derive(QueryableByName)]
 struct Total {
@@ -27,52 +28,62 @@ struct Total {
     total: i64,
 }
 
-/// A page of products. The rows and, for pages by number, the total travel together.
-pub(super) async fn products(
+#[derive(QueryableByName)]
+struct Id {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+}
+
+/// Which products are on a page.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    /// In the order of the list.
+    pub(crate) ids: Vec<ProductId>,
+    /// Whether there are more behind them.
+    pub(crate) more: bool,
+    /// Rows in the whole list, for pages by number.
+    pub(crate) total: Option<i64>,
+}
+
+/// Which products are on a page. For pages by number, the total travels together with the ids.
+pub(super) async fn listed(
     conn: &AsyncPgConnection,
     filter: &ProductFilter,
     sort: ProductSort,
     page: &PageRequest,
-) -> QueryResult<Page<Product>> {
-    let limit = i64::from(page.limit);
-    let skip = match page.position {
-        Position::Page(number) => i64::from(number.saturating_sub(1)).saturating_mul(limit),
-        Position::After(_) => 0,
-    };
-    let rows = async {
-        // One more than asked for tells whether there is a next page.
-        let query = rows_of(&ids(filter, sort, &page.position, skip + limit + 1), sort, skip);
-        query.load::<ProductRow>(&mut &*conn).await
-    };
+) -> QueryResult<Listed> {
+    let ids = async { ids(filter, sort, page).load::<Id>(&mut &*conn).await };
     let total = async {
         match page.position {
             Position::Page(_) => Ok(Some(count(filter).get_result::<Total>(&mut &*conn).await?.total)),
             Position::After(_) => Ok(None),
         }
     };
-    let (rows, total) = try_join(rows, total).await?;
-    let more = rows.len() > page.limit as usize;
-    let rows = rows.into_iter().take(page.limit as usize);
-    let items = rows.map(Product::try_from).collect::<QueryResult<Vec<_>>>()?;
-    let next = items.last().filter(|_| more).map(|product| cursor(product, sort));
-    Ok(Page { items, total, next })
+    let (ids, total) = try_join(ids, total).await?;
+    let more = ids.len() > page.limit as usize;
+    let ids = ids.into_iter().take(page.limit as usize).filter_map(|row| ProductId::new(row.id)).collect();
+    Ok(Listed { ids, more, total })
 }
 
-/// The first `most` ids of the list behind `position`, in no order.
-fn ids<'a>(filter: &'a ProductFilter, sort: ProductSort, position: &'a Position, most: i64) -> Composed<'a> {
-    let conditions = match position {
-        Position::Page(_) => conditions(filter),
-        Position::After(cursor) => conditions(filter).then(&behind(cursor, sort)),
+/// The ids of a page, and one more: it tells whether there is a next page.
+fn ids<'a>(filter: &'a ProductFilter, sort: ProductSort, page: &'a PageRequest) -> Composed<'a> {
+    let wanted = i64::from(page.limit) + 1;
+    let (skip, conditions) = match &page.position {
+        Position::Page(number) => {
+            let skip = i64::from(number.saturating_sub(1)).saturating_mul(i64::from(page.limit));
+            (skip, conditions(filter))
+        }
+        Position::After(cursor) => (0, conditions(filter).then(&behind(cursor, sort))),
     };
-    match Search::of(filter) {
-        None => Composed::new("SELECT p.id FROM products p WHERE true")
-            .then(&conditions)
-            .text(order(sort))
-            .text(" LIMIT ")
-            .value::<BigInt, _>(most),
-        Some(search) if sort == ProductSort::Newest => search.newest(&conditions, position, most),
-        Some(search) => search.sorted(&conditions, sort, most),
-    }
+    let ids = match Search::of(filter) {
+        None => Composed::new("SELECT p.id FROM products p WHERE true").then(&conditions).text(order(sort)),
+        Some(search) if sort == ProductSort::Newest => {
+            let newest = search.newest(&conditions, &page.position, skip.saturating_add(wanted));
+            Composed::new("SELECT p.id FROM (").then(&newest).text(") AS p").text(order(sort))
+        }
+        Some(search) => search.sorted(&conditions, sort, skip.saturating_add(wanted)),
+    };
+    ids.text(" LIMIT ").value::<BigInt, _>(wanted).text(" OFFSET ").value::<BigInt, _>(skip)
 }
 
 /// How long the list is, as far as it is counted.
@@ -86,18 +97,4 @@ fn count(filter: &ProductFilter) -> Composed<'_> {
         Some(search) => search.newest(&conditions, &Position::Page(1), MAX_SEARCH_TOTAL),
     };
     Composed::new("SELECT count(*) AS total FROM (").then(&counted).text(") AS counted")
-}
-
-/// The rows with these ids, without the first `skip`.
-fn rows_of<'a>(ids: &Composed<'a>, sort: ProductSort, skip: i64) -> Composed<'a> {
-    Composed::new(
-        "SELECT p.id, p.seller_id, p.category_id, p.name, p.name_en, p.description, p.description_en, p.price_minor, \
-                p.currency, p.status, p.images, p.version, p.created_at, p.updated_at, s.available \
-         FROM products p JOIN stock s ON s.product_id = p.id WHERE p.id = ANY(ARRAY(",
-    )
-    .then(ids)
-    .text("))")
-    .text(order(sort))
-    .text(" OFFSET ")
-    .value::<BigInt, _>(skip)
 }

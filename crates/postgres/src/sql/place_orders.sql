@@ -36,16 +36,10 @@ WITH input AS (
     WHERE s.product_id = t.product_id
 ), mails AS (
     INSERT INTO outbox (mail) SELECT mail FROM input, jsonb_array_elements(doc -> 'mails') AS mail
-), answers AS (
-    SELECT a.*
-    FROM input, jsonb_to_recordset(doc -> 'answers') AS a (
-        user_id bigint, path text, key text, status smallint, body text)
-), released AS (
-    DELETE FROM idempotency_keys k
-    USING answers a
-    WHERE (k.user_id, k.path, k.key) = (a.user_id, a.path, a.key) AND a.status IS NULL
 )
-UPDATE idempotency_keys k
-SET status = a.status, body = decode(a.body, 'hex')
-FROM answers a
-WHERE (k.user_id, k.path, k.key) = (a.user_id, a.path, a.key) AND a.status IS NOT NULL
+INSERT INTO idempotency_keys (user_id, path, key, fingerprint, status, body)
+SELECT a.user_id, a.path, a.key, decode(a.fingerprint, 'hex'), a.status, decode(a.body, 'hex')
+FROM input, jsonb_to_recordset(doc -> 'answers') AS a (
+    user_id bigint, path text, key text, fingerprint text, status smallint, body text)
+-- In one order, so that batches never wait for each other in a circle.
+ORDER BY a.user_id, a.path, a.key

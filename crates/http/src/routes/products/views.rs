@@ -1,5 +1,7 @@
 //! Products as clients read them.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use spicyjump_domain::{
     catalogue::{Product, ProductStatus},
@@ -118,7 +120,7 @@ pub(crate) struct ManyProducts<'a> {
 }
 
 impl<'a> ManyProducts<'a> {
-    pub(super) fn new(products: &'a [Product], pagination: Pagination) -> Self {
-        Self { products: products.iter().map(Into::into).collect(), pagination }
+    pub(super) fn new(products: &'a [Arc<Product>], pagination: Pagination) -> Self {
+        Self { products: products.iter().map(|product| (&**product).into()).collect(), pagination }
     }
 }

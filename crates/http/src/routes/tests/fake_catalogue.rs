@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use async_trait::async_trait;
@@ -69,13 +69,14 @@ impl CatalogueStore for FakeCatalogue {
         filter: &ProductFilter,
         _: ProductSort,
         page: &PageRequest,
-    ) -> Result<Page<Product>, StoreFailure> {
+    ) -> Result<Page<Arc<Product>>, StoreFailure> {
         let state = self.state();
         let fits = |product: &&Product| {
             filter.status.is_none_or(|status| product.details.status == status)
                 && filter.seller_id.is_none_or(|seller| product.seller_id == seller)
         };
-        let mut items: Vec<Product> = state.products.values().rev().filter(fits).cloned().collect();
+        let mut items: Vec<Arc<Product>> =
+            state.products.values().rev().filter(fits).cloned().map(Arc::new).collect();
         let total = i64::try_from(items.len()).ok().filter(|_| matches!(page.position, Position::Page(_)));
         if let Position::After(cursor) = &page.position {
             items.retain(|product| product.id.get() < cursor.id);

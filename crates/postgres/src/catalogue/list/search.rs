@@ -96,7 +96,7 @@ impl<'a> Search<'a> {
             .value::<BigInt, _>(most)
     }
 
-    /// The first `most` ids in another order. Few hits are all found and sorted. Of many, the list in its order soon
+    /// At least the first `most` ids, in another order. Few hits are all found and sorted. Of many, the list in its order soon
     /// meets enough; where it does not, because they all stand at its end, they are sorted after all.
     pub(super) fn sorted(&self, conditions: &Composed<'a>, sort: ProductSort, most: i64) -> Composed<'a> {
         let found = self.newest(conditions, &Position::Page(1), FEW + 1);
@@ -132,8 +132,6 @@ impl<'a> Search<'a> {
             .then(conditions)
             .text(") AS p")
             .text(order(sort))
-            .text(" LIMIT ")
-            .value::<BigInt, _>(most)
     }
 
     /// The rows that have all terms, and `more`. Behind a fence (`OFFSET 0`): the planner cannot know how many rows

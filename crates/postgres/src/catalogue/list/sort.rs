@@ -41,7 +41,7 @@ fn price<'a>(cursor: &Cursor, text: &'static str) -> Option<Composed<'a>> {
 }
 
 /// Where `last` stands.
-pub(super) fn cursor(last: &Product, sort: ProductSort) -> Cursor {
+pub(in crate::catalogue) fn cursor(last: &Product, sort: ProductSort) -> Cursor {
     let (price, name) = match sort {
         ProductSort::Newest => (None, None),
         ProductSort::PriceAscending | ProductSort::PriceDescending => {

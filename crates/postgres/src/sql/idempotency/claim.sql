@@ -3,8 +3,8 @@
 WITH input AS (
     SELECT $1 AS user_id, $2 AS path, $3 AS key, $4 AS fingerprint, $5 AS owner, $6 AS lock_class
 )
-INSERT INTO idempotency_keys AS held (user_id, path, key, fingerprint, owner)
-SELECT user_id, path, key, fingerprint, owner FROM input
+INSERT INTO idempotency_keys AS held (user_id, path, key, fingerprint, owner, claim)
+SELECT user_id, path, key, fingerprint, owner, gen_random_uuid() FROM input
 ON CONFLICT (user_id, path, key) DO UPDATE
 SET owner = excluded.owner, fingerprint = excluded.fingerprint, status = NULL, body = NULL,
     claim = CASE WHEN held.created_at < now() - interval '24 hours' THEN excluded.claim ELSE held.claim END,

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use spicyjump_domain::{
     account::User,
@@ -24,7 +24,8 @@ pub(super) async fn page(
 ) -> (Vec<Product>, i64, bool) {
     let request = PageRequest { limit, position: Position::Page(number) };
     let page = shop.catalogue().products(filter, sort, &request).await.unwrap();
-    (page.items, page.total.unwrap(), page.next.is_some())
+    let items = page.items.into_iter().map(Arc::unwrap_or_clone).collect();
+    (items, page.total.unwrap(), page.next.is_some())
 }
 
 /// The whole list, by cursor; `between` runs after each page.
@@ -41,7 +42,7 @@ pub(super) async fn walk(
         let request = PageRequest { limit, position };
         let page = shop.catalogue().products(filter, sort, &request).await.unwrap();
         assert!(page.items.len() <= limit as usize);
-        walked.extend(page.items);
+        walked.extend(page.items.into_iter().map(Arc::unwrap_or_clone));
         let Some(next) = page.next else { return walked };
         position = Position::After(next);
         between().await;

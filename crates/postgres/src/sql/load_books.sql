@@ -1,11 +1,11 @@
+-- The books of orders that are named by their own id, by a payment's, or by an intent's; in `place`, which of those asked.
 WITH wanted AS (
-    SELECT CASE $1
-        WHEN 'order' THEN $2
-        WHEN 'payment' THEN (SELECT order_id FROM payments WHERE id = $3)
-        ELSE (SELECT order_id FROM payments WHERE intent_id = $4)
-    END AS order_id
+    SELECT place, coalesce(order_id,
+        (SELECT p.order_id FROM payments p WHERE p.id = payment_id),
+        (SELECT p.order_id FROM payments p WHERE p.intent_id = intent)) AS order_id
+    FROM unnest($1, $2, $3) WITH ORDINALITY AS asked (order_id, payment_id, intent, place)
 )
-SELECT jsonb_build_object(
+SELECT wanted.place, jsonb_build_object(
     'order', to_jsonb(o) || jsonb_build_object(
         'buyer', jsonb_build_object('email', u.email, 'name', u.name, 'locale', u.locale),
         'lines', (SELECT jsonb_agg(l ORDER BY product_id) FROM order_lines l WHERE l.order_id = o.id),
