@@ -5,6 +5,7 @@ use spicyjump_tests::{
     Shop, User,
     checkout::{CheckoutPage, DESKTOP, EMPTY_CARD, GOOD_CARD, PHONE, SECURE_CARD},
     people::id,
+    until,
 };
 
 /// A buyer whose order of 33.00 dollars waits for its payment.
@@ -55,6 +56,23 @@ async fn a_bank_that_asks_who_is_paying_gets_its_answer() {
     page.0.click("#test-source-authorize-3ds").await;
     page.0.enter(None).await;
 
+    page.message("good").await;
+    buyer.await_order(order, "paid", "paid").await;
+}
+
+#[tokio::test]
+async fn a_bank_that_refuses_after_a_while_lets_the_buyer_try_another_card() {
+    let shop = Shop::open().await;
+    let (buyer, order, payment) = unpaid(&shop).await;
+    buyer.try_pay(order, Some("pm_usBankAccount")).await.data(200);
+    let page = CheckoutPage::open(&shop, &payment, "en", DESKTOP).await;
+    let shown = async || page.0.text("#message").await;
+    until("the page waits for the bank", async || shown().await.contains("bank is processing")).await;
+    shop.stripe().finish_processing(payment["provider_payment_id"].as_str().unwrap(), false).unwrap();
+    assert_eq!(page.message("error").await, "The payment failed. Please try again.");
+
+    page.enter_card(GOOD_CARD).await;
+    page.pay().await;
     page.message("good").await;
     buyer.await_order(order, "paid", "paid").await;
 }

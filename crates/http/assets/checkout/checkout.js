@@ -54,15 +54,22 @@
     return true;
   }
 
-  // Asks the shop, not the browser, until the order is settled; gives up on a form after a minute without news.
+  // Asks the shop, not the browser, until the order is settled; gives up after so many milliseconds without news, or
+  // where a bank that took its time has refused.
   async function wait(patience) {
     const until = Date.now() + patience;
-    while (Date.now() < until || form.hidden) {
+    let atTheBank = false;
+    while (atTheBank || Date.now() < until) {
       try {
         const now = await status();
-        if (settled(now) && now.status !== "processing") return true;
+        if (settled(now)) {
+          atTheBank = now.status === "processing";
+          if (!atTheBank) return true;
+        } else if (atTheBank) {
+          return false;
+        }
       } catch (_) { /* The next try may get through. */ }
-      await pause(form.hidden && !root.dataset.outcome ? 2000 : 1000);
+      await pause(atTheBank ? 2000 : 1000);
     }
     return false;
   }
@@ -77,12 +84,12 @@
     });
   }
 
-  async function mount(clientSecret) {
+  async function mount(clientSecret, hasFailed) {
     await load(data.scriptUrl);
     const stripe = window.Stripe(data.publishableKey, { locale: data.locale });
     const elements = stripe.elements({ clientSecret, appearance: { theme: "stripe" } });
     const element = elements.create("payment");
-    element.on("ready", () => say(text.ready));
+    element.on("ready", () => (hasFailed ? say(text.failed, "error") : say(text.ready)));
     element.mount("#payment-element");
     form.hidden = false;
     form.addEventListener("submit", async (event) => {
@@ -100,7 +107,9 @@
         return;
       }
       if (!(await wait(60000))) {
-        say(text.processing);
+        if (form.hidden) say(text.failed, "error");
+        else say(text.processing);
+        form.hidden = false;
         busy(false);
       }
     });
@@ -113,16 +122,11 @@
       now = await status();
     }
     const returned = new URLSearchParams(location.search).has("redirect_status");
-    if (settled(now)) {
-      if (now.status === "processing") await wait(0);
-      return;
-    }
-    if (returned) {
-      say(text.waiting);
-      if (await wait(5000)) return;
-    }
-    await mount(now.client_secret);
-    if (returned) say(text.failed, "error");
+    const atTheBank = now.status === "processing";
+    if (settled(now) && !atTheBank) return;
+    if (returned && !atTheBank) say(text.waiting);
+    if ((returned || atTheBank) && (await wait(5000))) return;
+    await mount(now.client_secret, returned || atTheBank);
   }
 
   start().catch(() => say(text.unreachable, "error"));
