@@ -62,6 +62,10 @@ broken! {
         "DELETE FROM stock_movements WHERE order_id = 2 AND product_id = 7"
         => ["stock_balance", "order_stock"], "product 7",
         "stock says 999999997, its movements add up to 1000000000";
+    names_a_product_that_never_had_stock:
+        "DELETE FROM stock WHERE product_id = 500; DELETE FROM stock_movements WHERE product_id = 500"
+        => ["stock_opening"], "product 500",
+        "it has no stock";
     names_books_that_were_never_opened:
         "UPDATE stock_movements SET kind = 'change' WHERE kind = 'opening' AND product_id = 500"
         => ["stock_opening"], "product 500",
@@ -116,6 +120,18 @@ broken! {
         "ALTER TABLE orders DROP CONSTRAINT orders_own_their_stock; UPDATE orders SET holds_stock = false WHERE id = 2"
         => ["order_stock", "order_status"], "order ORD-20261120-0002, product 7",
         "it is paid and owns no stock, yet 3 of its pieces are still taken";
+    names_a_pending_order_that_says_it_is_settled:
+        "UPDATE orders SET settled_by = 1 WHERE id = 1"
+        => ["order_status", "order_settlement"], "order ORD-20261120-0001",
+        "it is pending, but names a payment that settled it";
+    names_a_paid_order_whose_lines_are_all_on_their_way:
+        "UPDATE order_lines SET fulfilment = 'shipped' WHERE order_id = 2"
+        => ["order_status"], "order ORD-20261120-0002",
+        "it is paid, but all of its lines are on their way";
+    names_a_shipped_order_whose_lines_have_all_arrived:
+        "UPDATE order_lines SET fulfilment = 'delivered' WHERE order_id = 4"
+        => ["order_status"], "order ORD-20261120-0004",
+        "it is shipped, but all of its lines have arrived";
     names_a_shipped_order_with_a_line_that_was_not:
         "UPDATE order_lines SET fulfilment = 'unfulfilled' WHERE order_id = 4 AND product_id = 13"
         => ["order_status"], "order ORD-20261120-0004",
@@ -138,6 +154,10 @@ broken! {
         "UPDATE orders SET settled_by = 3 WHERE id = 2"
         => ["order_settlement", "order_money", "payment_owner"], "order ORD-20261120-0002",
         "it is settled by payment 3, which is of another order";
+    names_an_order_paid_by_a_payment_that_is_gone:
+        "UPDATE orders SET settled_by = 99999 WHERE id = 2"
+        => ["order_settlement", "order_money", "payment_owner"], "order ORD-20261120-0002",
+        "it is settled by payment 99999, which does not exist";
     names_an_order_whose_payment_is_still_open:
         "UPDATE payments SET state = 'processing', captured_minor = 0 WHERE id = 2"
         => ["order_settlement", "order_money", "order_agenda", "ledger"], "order ORD-20261120-0002",
@@ -179,7 +199,8 @@ broken! {
         "it says that 100 went back, its refunds say 99 (minor units of USD)";
     names_refunds_beyond_what_was_captured:
         "INSERT INTO refunds (id, payment_id, currency, amount_minor, status, acknowledged, restock, restocked, origin, created_at) \
-         VALUES (9007, 7, 'USD', 100000, 'pending', false, false, false, 'provider', now())"
+         VALUES (9007, 7, 'USD', 100000, 'pending', false, false, false, 'provider', now()); \
+         UPDATE orders SET due_at = now() WHERE id = 7"
         => ["payment_refunds"], "payment 7 of order ORD-20261120-0007",
         "its refunds come to 100100, but it captured only 737 (minor units of USD)";
     names_money_that_the_ledger_does_not_know:
@@ -218,6 +239,20 @@ broken! {
         "DELETE FROM order_history WHERE order_id = 6"
         => ["order_history"], "order ORD-20261120-0006",
         "it has no history";
+    names_a_history_of_no_order:
+        "INSERT INTO order_history VALUES (99999, 1, now(), NULL, 'pending', 'unpaid', 'placed')"
+        => ["order_history"], "order 99999",
+        "it has a history, but does not exist";
+    names_an_open_payment_that_nobody_asks_about:
+        "INSERT INTO payments (id, order_id, intent_id, currency, amount_minor, state, captured_minor, checked_at, created_at) \
+         VALUES (9012, 12, 'pi_open', 'USD', 500, 'requires_action', 0, now(), now())"
+        => ["order_agenda"], "order ORD-20261120-0012",
+        "payment 9012 of it is open, but nobody will look at it again";
+    names_a_suspected_refund_that_nobody_asks_about:
+        "INSERT INTO refunds (id, payment_id, currency, amount_minor, status, acknowledged, restock, restocked, origin, created_at) \
+         VALUES (9007, 7, 'USD', 1, 'pending', false, false, false, 'provider', now())"
+        => ["order_agenda"], "order ORD-20261120-0007",
+        "refund 9007 of it is not finished, but nobody will look at it again";
     names_an_unpaid_order_off_the_agenda:
         "ALTER TABLE orders DROP CONSTRAINT orders_unpaid_expire; UPDATE orders SET due_at = NULL WHERE id = 16"
         => ["order_agenda"], "order ORD-20261120-0016",
@@ -231,6 +266,18 @@ broken! {
         "UPDATE payments SET currency = 'EUR' WHERE id = 2; UPDATE ledger_entries SET currency = 'EUR' WHERE payment_id = 2"
         => ["currency"], "payment 2 of order ORD-20261120-0002",
         "the order is in USD, its payment in EUR";
+    names_a_refund_in_another_currency:
+        "UPDATE refunds SET currency = 'EUR' WHERE id = 7"
+        => ["currency"], "refund 7 of payment 7",
+        "the payment is in USD, its refund in EUR";
+    names_a_dispute_in_another_currency:
+        "UPDATE disputes SET currency = 'EUR' WHERE payment_id = 9"
+        => ["currency"], "dispute dp_9 of payment 9",
+        "the payment is in USD, the dispute in EUR";
+    names_an_entry_in_another_currency:
+        "UPDATE ledger_entries SET currency = 'EUR' WHERE payment_id = 2"
+        => ["currency"], "ledger entry 1 of payment 2",
+        "the payment is in USD, the entry in EUR";
     names_an_entry_filed_under_another_order:
         "UPDATE ledger_entries SET order_id = 3 WHERE payment_id = 2"
         => ["currency"], "ledger entry 1 of payment 2",

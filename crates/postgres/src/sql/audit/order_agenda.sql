@@ -10,6 +10,6 @@ JOIN (
     UNION ALL
     SELECT p.order_id, format('refund %s of it is not finished', r.id)
     FROM refunds r JOIN payments p ON p.id = r.payment_id
-    WHERE r.origin <> 'provider' AND r.status NOT IN ('failed', 'canceled') AND NOT (r.acknowledged AND r.status = 'succeeded')
+    WHERE r.status NOT IN ('failed', 'canceled') AND NOT (r.acknowledged AND r.status = 'succeeded')
 ) AS open ON open.order_id = o.id
 WHERE o.due_at IS NULL
