@@ -248,9 +248,17 @@ async fn lists_are_searched_filtered_and_ordered() {
         ("in_stock=false", &["김치찌개"]),
         ("category_id=999999", &[]),
         ("q=", &["김치", "김치찌개", "라면", "a_b"]),
+        // The letters one by one, as a Mac names its files: ㄱㅣㅁㅊㅣ.
+        ("q=%E1%84%80%E1%85%B5%E1%86%B7%E1%84%8E%E1%85%B5", &["김치", "김치찌개"]),
+        ("q=%EA%B9%80%EC%B9%98+KIMCHI+st", &["김치찌개"]),
+        ("q=%F0%9F%8C%B6", &[]),
     ] {
         assert_eq!(found(query).await, expected.iter().map(|name| (*name).to_owned()).collect(), "{query}");
     }
+    let long = "%EA%B9%80".repeat(200);
+    assert_eq!(found(&format!("q={long}")).await, BTreeSet::new());
+    assert_eq!(wrong_fields(&shop.api().get(&format!("/v1/products?q={long}x")).await), ["q"]);
+    assert_eq!(found(&format!("q={}", "k+".repeat(100))).await.len(), 2, "a hundred words");
     let order = products(&shop.api().get("/v1/products?sort=price_desc").await);
     let prices: Vec<_> = order.iter().map(|product| product["currency"].as_str().unwrap()).collect();
     assert_eq!(prices, ["USD", "USD", "KRW", "EUR"], "by currency, then by price");
@@ -269,6 +277,18 @@ async fn lists_are_searched_filtered_and_ordered() {
         ("q=%00", "q"),
     ] {
         assert_eq!(wrong_fields(&shop.api().get(&format!("/v1/products?{query}")).await), [field], "{query}");
+    }
+}
+
+#[tokio::test]
+async fn names_are_kept_as_most_keyboards_write_them() {
+    let shop = Shop::open().await;
+    let seller = shop.seller().await;
+    let apart = "\u{1100}\u{1175}\u{11b7}\u{110e}\u{1175} cafe\u{301} 🌶\u{fe0f}";
+    let product = create(&seller, json!({ "name": apart, "price": 1, "status": "published" })).await;
+    assert_eq!(product["name"], "김치 caf\u{e9} 🌶\u{fe0f}");
+    for query in ["q=%EA%B9%80%EC%B9%98", "q=CAF%C3%89", "q=cafe%CC%81", "q=%F0%9F%8C%B6"] {
+        assert_eq!(products(&shop.api().get(&format!("/v1/products?{query}")).await).len(), 1, "{query}");
     }
 }
 

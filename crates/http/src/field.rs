@@ -14,6 +14,7 @@ use spicyjump_domain::{
     locale::Locale,
     money::Currency,
 };
+use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
 use crate::{error::ApiError, problem::Problem};
 
@@ -127,8 +128,18 @@ macro_rules! field_types {
     };
 }
 
+/// Text is kept in composed form (Unicode's NFC), as most keyboards write it. macOS takes 김치 apart into its letters in
+/// names of files (NFD), and nobody who searches for the one would find the other.
+impl FieldType for String {
+    const EXPECTED: Problem = Problem::NotText;
+
+    fn from_json(json: &RawValue) -> Result<Self, Problem> {
+        let text: Self = serde_json::from_str(json.get()).map_err(|_| Self::EXPECTED)?;
+        Ok(if is_nfc(&text) { text } else { text.nfc().collect() })
+    }
+}
+
 field_types! {
-    String => Problem::NotText,
     bool => Problem::NotBoolean,
     uuid::Uuid => Problem::NotUuid,
     Currency => Problem::one_of("USD, KRW, EUR"),
@@ -257,6 +268,18 @@ mod tests {
             );
             let id = expected.and_then(ProductId::new);
             assert_eq!(body.product, id.map_or(Field::Invalid(Problem::NotId), Field::Value), "{json}");
+        }
+    }
+
+    #[test]
+    fn text_is_composed() {
+        for (json, want) in [
+            (r#""\u1100\u1175\u11b7\u110e\u1175""#, "김치"),
+            (r#""cafe\u0301""#, "caf\u{e9}"),
+            (r#""김치 \ud83c\udf36\ufe0f""#, "김치 🌶\u{fe0f}"),
+        ] {
+            let json = RawValue::from_string(json.to_owned()).unwrap();
+            assert_eq!(String::from_json(&json).as_deref(), Ok(want));
         }
     }
 
