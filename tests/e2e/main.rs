@@ -21,6 +21,7 @@ mod payments;
 mod provider_faults;
 mod races;
 mod refunds;
+mod seeding;
 mod slice;
 mod traces;
 mod webhooks;

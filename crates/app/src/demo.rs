@@ -1,6 +1,7 @@
 //! The demo shop: people who can log in, categories, goods with pictures.
 //!
-//! The same shop whenever it is made, so that making it twice adds nothing.
+//! The same shop whenever it is made, so that making it twice adds nothing. Its passwords are in this file for everyone
+//! to read, so only a private database gets its administrator too: buyers and sellers are what anybody can register as.
 
 mod goods;
 mod picture;
@@ -28,9 +29,9 @@ use spicyjump_s3::S3ImageStore;
 use uuid::Uuid;
 
 use self::goods::{CATEGORIES, GOODS, Good};
-use crate::{clock::SystemClock, failure::Failure};
+use crate::{clock::SystemClock, failure::Failure, progress::Progress};
 
-/// Somebody who can log in. The password is in this file for everyone to read, so the shop is for trying out only.
+/// Somebody who can log in.
 #[derive(Debug)]
 pub(crate) struct Login {
     pub(crate) email: &'static str,
@@ -42,8 +43,11 @@ pub(crate) struct Login {
 /// The password of all of them.
 pub(crate) const PASSWORD: &str = "spicyjump1!";
 
-/// One of each role.
-pub(crate) const LOGINS: [Login; 3] = [
+/// Who is in every demo shop.
+pub(crate) const LOGINS: &[Login] = PRIVATE_LOGINS.split_at(2).0;
+
+/// Who is in the demo shop of a private database: one of each role.
+pub(crate) const PRIVATE_LOGINS: &[Login] = &[
     Login { email: "buyer@example.com", name: "김하늘", role: Role::Buyer, locale: Locale::Ko },
     Login { email: "seller@example.com", name: "Seoul Pantry", role: Role::Seller, locale: Locale::En },
     Login { email: "admin@example.com", name: "Admin", role: Role::Admin, locale: Locale::En },
@@ -58,18 +62,19 @@ pub(crate) struct Gallery {
     pub(crate) cdn: CdnBase,
 }
 
-/// Makes what is missing of the demo shop, up to `products` products; returns how many of its own were missing.
-/// Where the image store is away, its goods have no pictures.
+/// Makes what is missing of the demo shop with these people, up to `products` products; returns how many of its own
+/// were missing. Where the image store is away, its goods have no pictures.
 ///
 /// # Errors
 /// When the database is away; doing it again goes on from there.
 pub(crate) async fn seed(
     database: &Database,
+    logins: &[Login],
     mut gallery: Option<&Gallery>,
     products: u64,
 ) -> Result<u64, Failure> {
     let away = |failure: StoreFailure| Failure::store("demo shop", &failure);
-    let seller = people(&PgAccounts::new(database.clone())).await?;
+    let seller = people(&PgAccounts::new(database.clone()), logins).await?;
     let catalogue = PgCatalogue::new(database.clone());
     let categories = categories(&catalogue).await?;
     let mut added = 0;
@@ -91,21 +96,19 @@ pub(crate) async fn seed(
         }
     }
     if products > PRODUCTS {
-        let told = |made| {
-            // Nobody to read it is no reason to stop.
-            let _ = write!(io::stderr(), "\r{made} of {products} products");
-        };
-        database.seed_products(products, seller, &categories, told).await.map_err(away)?;
-        let _ = writeln!(io::stderr());
+        let mut progress = Progress::of(products, "products");
+        let made = database.seed_products(products, seller, &categories, |made| progress.show(made)).await;
+        progress.end();
+        made.map_err(away)?;
     }
     Ok(added)
 }
 
 /// Makes those who are not there yet; returns the seller.
-async fn people(store: &dyn AccountStore) -> Result<UserId, Failure> {
+async fn people(store: &dyn AccountStore, logins: &[Login]) -> Result<UserId, Failure> {
     let away = |failure: StoreFailure| Failure::store("demo shop", &failure);
     let mut seller = None;
-    for Login { email, name, role, locale } in &LOGINS {
+    for Login { email, name, role, locale } in logins {
         let user = if let Some((user, _)) = store.by_email(email).await.map_err(away)? {
             Some(user)
         } else {
@@ -120,8 +123,11 @@ async fn people(store: &dyn AccountStore) -> Result<UserId, Failure> {
             };
             join(store, &user).await.map_err(away)?
         };
-        if *role == Role::Seller {
-            seller = user.map(|user| user.id);
+        if let Some(user) = user.filter(|_| *role == Role::Seller) {
+            if user.role != Role::Seller {
+                return Err(Failure::Run(format!("demo shop: {email} is there already, and no seller")));
+            }
+            seller = Some(user.id);
         }
     }
     seller.ok_or_else(|| Failure::Run("demo shop: somebody else is making it at the same time".to_owned()))
@@ -158,14 +164,14 @@ async fn categories(store: &dyn CatalogueStore) -> Result<Vec<CategoryId>, Failu
 }
 
 async fn is_there(store: &dyn CatalogueStore, seller: UserId, good: &Good) -> Result<bool, StoreFailure> {
+    // The words of both names, which few of the made-up ones have together.
     let filter = ProductFilter {
         seller_id: Some(seller),
-        text: Some(good.name.to_owned()),
+        text: Some([good.name, good.name_en].join(" ")),
         ..ProductFilter::default()
     };
-    // By name, so that it comes before its numbered copies.
-    let page = PageRequest { limit: 1, position: Position::Page(1) };
-    let found = store.products(&filter, ProductSort::Name, &page).await?;
+    let page = PageRequest { limit: 100, position: Position::Page(1) };
+    let found = store.products(&filter, ProductSort::Newest, &page).await?;
     Ok(found.items.iter().any(|product| product.details.name == good.name))
 }
 

@@ -13,6 +13,7 @@ mod failure;
 mod listen;
 mod logging;
 mod printer;
+mod progress;
 mod roots;
 mod services;
 mod shutdown;

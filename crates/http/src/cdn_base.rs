@@ -42,6 +42,12 @@ impl CdnBase {
         }
     }
 
+    /// The address, without a slash at the end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Where the image of this key is read.
     #[must_use]
     pub fn url_of(&self, key: &ImageKey) -> String {

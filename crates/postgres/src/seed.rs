@@ -1,6 +1,6 @@
-//! Filling a catalogue, to see how the shop stands it.
+//! Filling a catalogue, to see how the shop stands it, and keeping up with pictures that move.
 
-use diesel::sql_types::{Array, BigInt};
+use diesel::sql_types::{Array, BigInt, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use spicyjump_domain::{
     failure::StoreFailure,
@@ -61,6 +61,19 @@ impl Database {
             execute(&mut conn, sql(tidying)).await?;
         }
         Ok(())
+    }
+
+    /// Lets every image of every product stand below `base`: what comes before the image's key in its address is
+    /// replaced. For stores that are not where they were; no other process may be serving.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn move_images(&self, base: &str) -> Result<(), StoreFailure> {
+        let text = "UPDATE products SET images = array(\
+                        SELECT regexp_replace(image, '^.*(?=/products/[0-9a-f-]{36}/[^/]+$)', $1) \
+                        FROM unnest(images) WITH ORDINALITY AS one (image, number) ORDER BY number) \
+                    WHERE EXISTS (SELECT FROM unnest(images) AS image WHERE NOT starts_with(image, $1 || '/'))";
+        execute(&mut *self.get().await?, sql(text).bind::<Text, _>(base)).await
     }
 }
 

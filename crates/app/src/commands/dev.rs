@@ -13,6 +13,8 @@ use std::{
     sync::Arc,
 };
 
+use spicyjump_postgres::Database;
+
 use self::{secrets::Secrets, stand_ins::StandIns, welcome::Welcome};
 use super::{migrate, serve};
 use crate::{
@@ -50,9 +52,7 @@ pub(super) async fn run(mut values: Values) -> Result<(), Failure> {
     let shutdown = Shutdown::on_signals()?;
     let Shop { listener, config, stand_ins, welcome } = prepare(values, home).await?;
     let served = async {
-        let database = adapters::database(&config.worker.payments.store)?;
-        migrate::apply(&database).await?;
-        demo::seed(&database, Some(&gallery(&config)?), demo::PRODUCTS).await?;
+        let (database, _) = stocked(&config).await?;
         // Nobody to read it is no reason to stop.
         let _ = io::stdout().write_all(welcome.screen().as_bytes());
         let shop = serve::Shop { listener, database, home: Some(welcome.page()), workers: true };
@@ -92,6 +92,17 @@ async fn prepare(mut values: Values, home: &Path) -> Result<Shop, Failure> {
     Ok(Shop { listener, config: config::load(&values)?, stand_ins, welcome })
 }
 
+/// The database with its demo shop, and how many products were missing.
+async fn stocked(config: &ServeConfig) -> Result<(Database, u64), Failure> {
+    let database = adapters::database(&config.worker.payments.store)?;
+    migrate::apply(&database).await?;
+    // Another program may have the port by now where the pictures were at the last start.
+    let moved = database.move_images(config.images.cdn_base.as_str()).await;
+    moved.map_err(|failure| Failure::store("pictures", &failure))?;
+    let added = demo::seed(&database, demo::PRIVATE_LOGINS, Some(&gallery(config)?), demo::PRODUCTS).await?;
+    Ok((database, added))
+}
+
 /// Where the demo shop's pictures go.
 fn gallery(config: &ServeConfig) -> Result<Gallery, Failure> {
     let outbound = &config.worker.payments.store.outbound;
@@ -101,8 +112,12 @@ fn gallery(config: &ServeConfig) -> Result<Gallery, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use spicyjump_domain::audit::Audit as _;
-    use spicyjump_postgres::PgAudit;
+    use spicyjump_domain::{
+        audit::Audit as _,
+        catalogue::{CatalogueStore as _, ProductFilter, ProductSort},
+        paging::{PageRequest, Position},
+    };
+    use spicyjump_postgres::{PgAudit, PgCatalogue};
 
     use super::*;
 
@@ -131,15 +146,46 @@ mod tests {
             assert!(screen.contains(&text), "{text} is not on the first screen:\n{screen}");
         }
         assert!(shop.welcome.page().contains("href=\"http://127.0.0.1:"));
-        let database = crate::adapters::database(&shop.config.worker.payments.store).unwrap();
-        super::super::migrate::apply(&database).await.unwrap();
+        let (database, added) = stocked(&shop.config).await.unwrap();
+        assert_eq!(added, demo::PRODUCTS);
         assert!(database.is_migrated().await.unwrap());
-
-        let gallery = gallery(&shop.config).unwrap();
-        let seed = async || demo::seed(&database, Some(&gallery), demo::PRODUCTS).await.unwrap();
-        assert_eq!((seed().await, seed().await), (demo::PRODUCTS, 0), "nothing is added the second time");
+        assert_eq!(stocked(&shop.config).await.unwrap().1, 0, "nothing is added the second time");
         assert_eq!(PgAudit::new(database.clone()).run().await.unwrap(), []);
         drop(database);
         shop.stand_ins.stop().await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn pictures_are_found_where_they_are_at_the_next_start() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let home = tempfile::tempdir().unwrap();
+        let start = async || {
+            let given = |name: &str| (name == "BIND_ADDR").then(|| "127.0.0.1:0".to_owned());
+            let mut values = Values::new(Layer::new(), given, None);
+            set_defaults(&mut values, home.path());
+            let shop = prepare(values, home.path()).await.unwrap();
+            let (database, _) = stocked(&shop.config).await.unwrap();
+            (shop, database)
+        };
+        let (first, database) = start().await;
+        drop(database);
+        let place = first.stand_ins.s3.base_url();
+        first.stand_ins.stop().await.unwrap();
+        let _taken = TcpListener::bind(place.trim_start_matches("http://")).unwrap();
+
+        let (second, database) = start().await;
+        assert_ne!(second.stand_ins.s3.base_url(), place);
+        let page = PageRequest { limit: 100, position: Position::Page(1) };
+        let products = PgCatalogue::new(database.clone());
+        let products =
+            products.products(&ProductFilter::default(), ProductSort::Newest, &page).await.unwrap();
+        assert_eq!(products.items.len() as u64, demo::PRODUCTS);
+        for product in products.items {
+            let [picture] = &product.details.images[..] else { panic!("{product:?}") };
+            let key = picture.strip_prefix(&format!("{}/", second.stand_ins.s3.cdn_base_url())).unwrap();
+            assert!(home.path().join("s3/spicyjump").join(key).is_file(), "{picture}");
+        }
+        drop(database);
+        second.stand_ins.stop().await.unwrap();
     }
 }

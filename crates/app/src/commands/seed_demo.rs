@@ -25,13 +25,16 @@ pub(super) async fn run(values: &Values, products: u64) -> Result<(), Failure> {
         Ok::<_, Failure>(Gallery { store, cdn: images.cdn_base })
     });
     let gallery = gallery.transpose()?;
-    demo::seed(&database, gallery.as_ref(), products).await?;
+    demo::seed(&database, demo::LOGINS, gallery.as_ref(), products).await?;
     printer::line(format_args!(
-        "The demo shop is ready. Anyone can log in, with the password {}:",
+        "The demo shop is ready. These people can log in, with the password {}:",
         demo::PASSWORD
     ));
-    for login in &demo::LOGINS {
+    for login in demo::LOGINS {
         printer::line(format_args!("  {:<7} {}", login.role.code(), login.email));
     }
+    printer::line(
+        "It has no administrator, since its password is no secret: make one with `spicyjump create-admin`.",
+    );
     Ok(())
 }

@@ -35,7 +35,7 @@ impl Welcome {
             let _ = writeln!(text, "  {name:<18} {url}");
         }
         let _ = writeln!(text, "\n  Log in as one of these, with the password {}", demo::PASSWORD);
-        for login in &demo::LOGINS {
+        for login in demo::PRIVATE_LOGINS {
             let _ = writeln!(text, "  {:<18} {}", login.role.code(), login.email);
         }
         text.push_str(
@@ -51,7 +51,7 @@ impl Welcome {
             let _ = writeln!(html, "<li><a href=\"{url}\">{name}</a> <code>{url}</code></li>");
             html
         });
-        let logins = demo::LOGINS.iter().fold(String::new(), |mut html, login| {
+        let logins = demo::PRIVATE_LOGINS.iter().fold(String::new(), |mut html, login| {
             let (role, email) = (login.role.code(), login.email);
             let _ = writeln!(html, "<tr><td>{role}</td><td><code>{email}</code></td></tr>");
             html
