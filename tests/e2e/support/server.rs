@@ -80,6 +80,19 @@ impl Server {
         text(&self.log)
     }
 
+    /// A figure of its memory by the name in `/proc/…/status`, in KiB: `VmRSS` now, `VmHWM` at the peak.
+    ///
+    /// # Panics
+    /// When there is none: elsewhere than on Linux.
+    #[must_use]
+    pub fn memory(&self, name: &str) -> usize {
+        let status = format!("/proc/{}/status", self.child.id().expect("it runs"));
+        let status = std::fs::read_to_string(status).expect("Linux");
+        let figure = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let figure = figure.expect("a figure").trim().trim_end_matches(" kB");
+        figure.parse().expect("a number")
+    }
+
     /// `SIGKILL`, and waits until it is gone: its port is free then, and its connections to the database are cut.
     pub async fn kill_9(&mut self) {
         self.child.start_kill().expect("a child of ours");

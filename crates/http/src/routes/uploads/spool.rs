@@ -1,7 +1,11 @@
 //! An image from a form into a temporary file, checked on the way: neither the form nor the file is ever whole in
 //! memory, and nothing is kept of one that is refused.
 
-use std::{io, path::Path};
+use std::{
+    io, mem,
+    path::Path,
+    task::{Poll, ready},
+};
 
 use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::{
@@ -9,7 +13,7 @@ use actix_web::{
     http::header::{self, HeaderMap},
 };
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream::poll_fn};
 use spicyjump_domain::images::{ImageType, MAX_IMAGE_BYTES};
 use tempfile::{NamedTempFile, TempPath};
 use tokio::{fs::File, io::AsyncWriteExt};
@@ -21,6 +25,9 @@ use crate::{
 
 /// The largest form in bytes: one file, and as much again of anything else as a JSON body may have.
 const MAX_FORM_BYTES: u64 = MAX_IMAGE_BYTES + 1024 * 1024;
+
+/// How much of a form is looked at and written at once, in bytes.
+const PIECE_BYTES: usize = 16 * 1024;
 
 /// As many of a file's first bytes as tell its format.
 const HEAD_BYTES: usize = 12;
@@ -77,14 +84,30 @@ pub(super) async fn receive(
     image.ok_or_else(|| ApiError::field("file", Problem::Required))
 }
 
+/// Breaks off after [`MAX_FORM_BYTES`], and hands on small pieces, one at a time: whoever takes a form apart gathers all
+/// that is ready, and a connection can have much ready at once.
 fn bounded(
     payload: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
 ) -> impl Stream<Item = Result<Bytes, PayloadError>> {
-    let mut left = MAX_FORM_BYTES;
-    payload.map(move |chunk| {
-        let chunk = chunk?;
-        left = left.checked_sub(chunk.len() as u64).ok_or(PayloadError::Overflow)?;
-        Ok(chunk)
+    let mut payload = Box::pin(payload);
+    let (mut left, mut chunk, mut pause) = (MAX_FORM_BYTES, Bytes::new(), false);
+    poll_fn(move |context| {
+        if mem::take(&mut pause) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if chunk.is_empty() {
+            chunk = match ready!(payload.as_mut().poll_next(context)) {
+                Some(Ok(chunk)) => chunk,
+                end => return Poll::Ready(end),
+            };
+            match left.checked_sub(chunk.len() as u64) {
+                Some(fewer) => left = fewer,
+                None => return Poll::Ready(Some(Err(PayloadError::Overflow))),
+            }
+        }
+        pause = true;
+        Poll::Ready(Some(Ok(chunk.split_to(PIECE_BYTES.min(chunk.len())))))
     })
 }
 
