@@ -22,7 +22,7 @@ test: needs-compiler needs-postgres needs-browser ## Run every test, on a Postgr
 	$(TARGET)/debug/spicyjump-sandbox with-postgres -- cargo test --locked --workspace
 
 test-peers: needs-compiler peers ## Run the adapters against programs that others wrote (from PyPI)
-	SPICYJUMP_PEERS=1 cargo test --locked -p spicyjump-stripe --test adapter peers
+	SPICYJUMP_PEERS=1 cargo test --locked -p spicyjump-stripe -p spicyjump-s3 -p spicyjump-smtp peers
 
 test-api: needs-compiler needs-postgres peers ## Hold the server to its OpenAPI document, by programs from PyPI
 	cargo build --locked -p spicyjump-app -p spicyjump-sandbox

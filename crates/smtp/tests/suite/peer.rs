@@ -12,7 +12,7 @@ use tokio::{
 /// A running peer. It ends with this value.
 pub(crate) struct Peer {
     /// Ends with its standard input, which this holds open.
-    _process: Child,
+    process: Child,
     output: Lines<BufReader<ChildStdout>>,
 }
 
@@ -35,12 +35,17 @@ impl Peer {
             .spawn()
             .unwrap();
         let output = BufReader::new(process.stdout.take().unwrap()).lines();
-        Some(Self { _process: process, output })
+        Some(Self { process, output })
     }
 
     /// The next thing that it says.
     pub(crate) async fn hear(&mut self) -> Value {
         let line = timeout(Duration::from_mins(1), self.output.next_line()).await.unwrap().unwrap();
         serde_json::from_str(&line.unwrap()).unwrap()
+    }
+
+    /// Ends it: its connections are broken and its port is closed.
+    pub(crate) async fn stop(mut self) {
+        self.process.kill().await.unwrap();
     }
 }

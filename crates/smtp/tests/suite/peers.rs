@@ -1,5 +1,7 @@
 //! The mailer against aiosmtpd, and what Python's mail parser makes of its mails.
 
+use std::time::Duration;
+
 use crate::peer::Peer;
 use crate::support::{mail_to, plain_config};
 use secrecy::SecretString;
@@ -38,10 +40,32 @@ async fn aiosmtpd_takes_mails_over_starttls_and_auth() {
     let gone = mailer.send(&mail_to("gone@example.com")).await;
     assert!(matches!(gone, Err(MailError::Permanent(_))), "{gone:?}");
     mailer.send(&mail).await.unwrap();
+    server.hear().await;
+
+    // Each trouble is its own mail's: the next one goes out.
+    let hurried = SmtpConfig { timeout: Duration::from_secs(3), ..config("hunter2-hunter2") };
+    let hurried = SmtpMailer::new(hurried).unwrap();
+    for (recipient, is_permanent) in
+        [("busy", false), ("later", false), ("full", true), ("slow", false), ("dies", false)]
+    {
+        let outcome = hurried.send(&mail_to(&format!("{recipient}@example.com"))).await;
+        let expected = match &outcome {
+            Err(MailError::Permanent(_)) => is_permanent,
+            Err(MailError::Transient(_)) => !is_permanent,
+            Ok(()) => false,
+        };
+        assert!(expected, "{recipient}: {outcome:?}");
+        hurried.send(&mail).await.unwrap();
+        assert_eq!(server.hear().await["to"], "김하나 <hana@example.com>", "after {recipient}");
+    }
 
     let wrong = SmtpMailer::new(config("wrong")).unwrap().send(&mail).await;
     assert!(matches!(wrong, Err(MailError::Transient(_))), "{wrong:?}");
     let untrusted = SmtpMailer::new(SmtpConfig { extra_roots: None, ..config("hunter2-hunter2") }).unwrap();
     let untrusted = untrusted.send(&mail).await;
     assert!(matches!(untrusted, Err(MailError::Transient(_))), "{untrusted:?}");
+
+    server.stop().await;
+    let down = mailer.send(&mail).await;
+    assert!(matches!(down, Err(MailError::Transient(_))), "{down:?}");
 }
