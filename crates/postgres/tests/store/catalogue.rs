@@ -14,6 +14,7 @@ use crate::support::{NOW, Shop, details};
 mod categories;
 mod lists;
 mod search;
+mod walks;
 
 fn change(product: &Product, details: ProductDetails, stock: Option<i64>) -> ProductChange {
     ProductChange {

@@ -130,6 +130,45 @@ async fn a_profile_is_changed_in_part() {
 }
 
 #[actix_web::test]
+async fn what_a_profile_cannot_become_is_refused_and_nothing_changes() {
+    let server = Server::new();
+    let kim = register(&server, "kim@example.com").await;
+    let long = "a".repeat(201);
+    for (change, fields) in [
+        (json!({ "name": " a " }), vec!["name"]),
+        (json!({ "name": long }), vec!["name"]),
+        (json!({ "name": "a\u{0}b" }), vec!["name"]),
+        (json!({ "name": 7 }), vec!["name"]),
+        (json!({ "locale": "fr" }), vec!["locale"]),
+        (json!({ "password": "short1!", "current_password": PASSWORD }), vec!["password"]),
+        (json!({ "password": "N3wpassword!", "current_password": null }), vec!["current_password"]),
+        (json!({ "password": "N3wpassword!", "current_password": "" }), vec!["current_password"]),
+        (
+            json!({ "password": "N3wpassword!", "name": "Kim Minsu", "locale": "ko" }),
+            vec!["current_password"],
+        ),
+        (
+            json!({ "password": "weak", "current_password": 1, "name": "", "locale": 1 }),
+            vec!["current_password", "locale", "name", "password"],
+        ),
+    ] {
+        assert_eq!(change_me(&server, &kim, change.clone()).await.wrong_fields(), fields, "{change}");
+    }
+    // What is not one's own to change is ignored, as every unknown field is; so is a password that changes nothing.
+    for change in [
+        json!({}),
+        json!({ "id": 2, "email": "lee@example.com", "role": "admin", "created_at": null }),
+        json!({ "current_password": "Wr0ngpass!" }),
+    ] {
+        assert_eq!(change_me(&server, &kim, change).await.data(200)["user"], kim["user"]);
+    }
+    assert_eq!(me(&server, &kim).await.data(200)["user"], kim["user"]);
+    assert_eq!(login(&server, "kim@example.com", PASSWORD).await.status, 200);
+    let nobody = TestRequest::put().uri("/v1/auth/me").set_json(json!({ "name": "Kim Minsu" }));
+    assert_eq!(server.send(nobody).await.code(401), "unauthenticated");
+}
+
+#[actix_web::test]
 async fn a_new_password_needs_the_present_one_and_ends_the_other_sessions() {
     let server = Server::new();
     let phone = register(&server, "kim@example.com").await;

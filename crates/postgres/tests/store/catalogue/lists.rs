@@ -90,7 +90,7 @@ fn fits(filter: &ProductFilter, product: &Product) -> bool {
         && filter.text.as_ref().is_none_or(|word| details.name.contains(word))
 }
 
-fn sorted(mut products: Vec<Product>, sort: ProductSort) -> Vec<Product> {
+pub(super) fn sorted(mut products: Vec<Product>, sort: ProductSort) -> Vec<Product> {
     let price = |product: &Product| {
         let price = product.details.price;
         (price.currency().code(), price.minor(), product.id)
