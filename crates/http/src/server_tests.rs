@@ -154,6 +154,16 @@ async fn a_head_that_dribbles_in_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_client_that_says_nothing_is_cut_off() {
+    let (plain, secure) = (start(None, PATIENCE), start(Some(tls().0), PATIENCE));
+    let (reply, nothing) = tokio::join!(plain.raw(b""), secure.raw(b""));
+    assert!(reply.starts_with("HTTP/1.1 408"), "{reply}");
+    assert_eq!(nothing, "", "no handshake, no answer");
+    plain.stop().await;
+    secure.stop().await;
+}
+
+#[tokio::test]
 async fn metrics_can_have_an_address_of_their_own() {
     let ((listener, api), (metrics_listener, metrics)) = (socket(), socket());
     let config =
