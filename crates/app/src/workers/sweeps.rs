@@ -15,6 +15,7 @@ use crate::{clock::SystemClock, failure};
 const INTERVAL: StdDuration = StdDuration::from_hours(1);
 /// Stripe sends an event again for up to 30 days.
 const KEEP_EVENTS: Duration = Duration::days(40);
+const _: () = assert!(KEEP_EVENTS.whole_days() >= 35, "an event that comes again must still be known");
 /// Longer than any access token lives: until then it must be known that its session has ended.
 const KEEP_SESSIONS: Duration = Duration::days(2);
 /// As long as somebody may ask what became of a mail.
