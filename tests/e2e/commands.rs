@@ -1,7 +1,10 @@
 //! The commands that an operator runs beside a shop.
 
+use std::net::TcpListener;
+
 use serde_json::Value;
-use spicyjump_tests::{Options, Shop, until};
+use spicyjump_sandbox::postgres::TestDatabase;
+use spicyjump_tests::{Api, Options, Shop, program, until};
 
 /// Nobody listens on port 1.
 const NOBODY: u16 = 1;
@@ -37,4 +40,25 @@ async fn a_demo_shop_without_an_image_store_has_no_pictures() {
     assert!(!products.is_empty());
     assert!(products.iter().all(|product| product["images"].as_array().unwrap().is_empty()), "{products:?}");
     shop.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_may_not_migrate_waits_until_somebody_did() {
+    let shop = Shop::open().await;
+    let database = TestDatabase::create().await;
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut settings = shop.settings().to_vec();
+    settings.extend([("DATABASE_URL", database.url().to_owned()), ("BIND_ADDR", address.clone())]);
+
+    let _server = program::command(&["serve", "--no-migrate"], &settings, shop.directory()).spawn().unwrap();
+    let base = format!("http://{address}");
+    until("it listens", async || reqwest::get(format!("{base}/healthz")).await.is_ok()).await;
+    let api = Api::at(&base);
+    assert_eq!(api.get("/healthz").await.status, 200);
+    api.get("/readyz").await.refused(503, "database_unavailable");
+
+    let output = program::run(&["migrate"], &settings, shop.directory()).await;
+    assert!(output.status.success(), "{}", program::words(&output));
+    until("it is ready", async || api.get("/readyz").await.status == 200).await;
+    api.get("/v1/products").await.data(200);
 }

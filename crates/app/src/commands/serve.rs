@@ -61,7 +61,10 @@ pub(super) async fn serve(config: ServeConfig, shop: Shop, shutdown: &Shutdown) 
     let recorder = telemetry::install().map_err(|error| Failure::because("metrics", &error))?;
     let services = Services::new(&config, &shop.database, bound)?;
     let edge = Data::new(services.edge(&config, &shop.database, recorder));
-    services.sessions.catch_up().await.map_err(|failure| Failure::store("sessions", &failure))?;
+    if let Err(failure) = services.sessions.catch_up().await {
+        // Not migrated yet, or just gone: not ready, but no reason to end. It is read again every second.
+        tracing::warn!(error = failure.to_string(), "ends of sessions cannot be read");
+    }
 
     let mut background = workers::Crew::new(shutdown.gently.clone());
     background.watch(&shop.database);
