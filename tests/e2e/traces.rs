@@ -110,14 +110,19 @@ async fn a_collector_that_is_away_holds_up_nothing() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_where_no_collector_is_set() {
-    let collector = Collector::start();
-    let options = Options::default()
-        .set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &collector.address)
-        .set("OTEL_BSP_SCHEDULE_DELAY", 10);
-    let mut shop = Shop::start(options).await;
-    let call = shop.api().request(Method::GET, "/v1/products").header("traceparent", TRACEPARENT);
-    call.send().await.data(200);
-    assert_eq!(shop.server.terminate().await, Some(0));
-    assert!(collector.batches.lock().unwrap().is_empty());
+async fn nothing_is_sent_where_no_collector_is_set_or_nothing_is_sampled() {
+    for (setting, sampler) in
+        [("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "always_on"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "always_off")]
+    {
+        let collector = Collector::start();
+        let options = Options::default()
+            .set(setting, &collector.address)
+            .set("OTEL_TRACES_SAMPLER", sampler)
+            .set("OTEL_BSP_SCHEDULE_DELAY", 10);
+        let mut shop = Shop::start(options).await;
+        let call = shop.api().request(Method::GET, "/v1/products").header("traceparent", TRACEPARENT);
+        call.send().await.data(200);
+        assert_eq!(shop.server.terminate().await, Some(0));
+        assert!(collector.batches.lock().unwrap().is_empty(), "{setting}");
+    }
 }
