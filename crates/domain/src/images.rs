@@ -140,7 +140,6 @@ mod tests {
     fn keys_are_safe_whatever_the_name() {
         let id = Uuid::nil();
         let prefix = "products/00000000-0000-0000-0000-000000000000/";
-        let long = "a".repeat(1000);
         for (name, want) in [
             ("kimchi jar.PNG", "kimchi-jar.png"),
             ("../../etc/passwd", "passwd.png"),
@@ -151,6 +150,19 @@ mod tests {
             ("김치.png", "image.png"),
             ("a\u{0}b\r\nc.png", "a-b-c.png"),
             ("x.svg.html", "x-svg.png"),
+            ("C:\\Users\\kim\\jar.png", "jar.png"),
+            ("uploads/", "image.png"),
+            ("/", "image.png"),
+            ("%2e%2e%2f%00.png", "2e-2e-2f-00.png"),
+            ("a?acl=public#x&y.png", "a-acl-public-x-y.png"),
+            ("<img src=x onerror=alert(1)>.png", "img-src-x-onerror-alert-1.png"),
+            ("\"; filename=\"evil.html", "filename-evil.png"),
+            ("jar\u{202E}gnp.exe", "jar-gnp.png"),
+            ("🌶️🌶️", "image.png"),
+            ("ｆｕｌｌ.png", "image.png"),
+            ("---", "image.png"),
+            ("  .. ", "image.png"),
+            ("kimchi_2-b.png", "kimchi_2-b.png"),
         ] {
             assert_eq!(
                 ImageKey::new(id, name, ImageType::Png).as_str(),
@@ -158,7 +170,11 @@ mod tests {
                 "{name:?}"
             );
         }
-        assert!(ImageKey::new(id, &long, ImageType::Png).as_str().len() < prefix.len() + 101);
+        for long in ["a".repeat(1000), "a-".repeat(500), format!("{}.png", "김".repeat(1000))] {
+            let key = ImageKey::new(id, &long, ImageType::Webp);
+            let name = key.as_str().strip_prefix(prefix).unwrap();
+            assert!(name.len() <= 100 && name.ends_with(".webp"), "{name}");
+        }
     }
 
     #[test]
@@ -167,7 +183,16 @@ mod tests {
         assert_eq!(ImageType::sniff(b"\x89PNG\r\n\x1a\n...."), Some(ImageType::Png));
         assert_eq!(ImageType::sniff(b"RIFF\0\0\0\0WEBPVP8 "), Some(ImageType::Webp));
         assert_eq!(ImageType::sniff(b"GIF89a"), Some(ImageType::Gif));
-        for other in [&b"<svg xmlns="[..], b"<!DOCTYPE html>", b"", b"GIF8", b"%PDF-1.7"] {
+        for other in [
+            &b"<svg xmlns="[..],
+            b"<!DOCTYPE html>",
+            b"",
+            b"GIF8",
+            b"GIF88a",
+            b"RIFF\0\0\0\0WAVEfmt ",
+            b"%PDF-1.7",
+            b" <html>",
+        ] {
             assert_eq!(ImageType::sniff(other), None);
         }
     }
