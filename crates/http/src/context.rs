@@ -8,7 +8,7 @@ use std::{
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, dev::ServiceRequest};
 use spicyjump_domain::locale::Locale;
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 use crate::{client_address::TrustedProxies, error::ApiError, error_code::ErrorCode, language};
 
@@ -33,7 +33,7 @@ impl RequestContext {
         Self {
             request_id: header("x-request-id")
                 .filter(|id| is_uuid(id))
-                .map_or_else(|| Uuid::new_v4().to_string().into(), Into::into),
+                .map_or_else(|| request_id().to_string().into(), Into::into),
             locale: language::preferred(request),
             address: proxies.client_address(request.peer_addr(), request.headers()),
             client_version: header("x-client-version").filter(|text| is_version(text)).map(Into::into),
@@ -41,6 +41,11 @@ impl RequestContext {
                 .and_then(|text| ["web", "mobile", "tablet"].into_iter().find(|known| *known == text)),
         }
     }
+}
+
+/// A version 4 UUID that need not be hard to guess: an operating system's random bytes cost a system call.
+fn request_id() -> Uuid {
+    Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid()
 }
 
 /// The hyphenated form of 36 characters only: the id is echoed, logged and stored as it came.

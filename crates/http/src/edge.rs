@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use metrics::Gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
@@ -41,6 +42,8 @@ pub struct Edge {
     pub(crate) limiter: Limiter,
     stopping: watch::Sender<bool>,
     in_flight: watch::Sender<usize>,
+    /// The same for operators.
+    answering: Gauge,
 }
 
 /// A request that is being answered, from its first middleware to the last byte of its body.
@@ -49,7 +52,7 @@ pub(crate) struct InFlight(Arc<Edge>);
 impl InFlight {
     pub(crate) fn begin(edge: Arc<Edge>) -> Self {
         edge.in_flight.send_modify(|count| *count += 1);
-        telemetry::begun();
+        edge.answering.increment(1);
         Self(edge)
     }
 }
@@ -57,7 +60,7 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.send_modify(|count| *count -= 1);
-        telemetry::ended();
+        self.0.answering.decrement(1);
     }
 }
 
@@ -73,7 +76,16 @@ impl Edge {
         let limiter = Limiter::new(config.rate_limits);
         let (stopping, _) = watch::channel(false);
         let (in_flight, _) = watch::channel(0);
-        Self { config, tokens, readiness, metrics, limiter, stopping, in_flight }
+        Self {
+            config,
+            tokens,
+            readiness,
+            metrics,
+            limiter,
+            stopping,
+            in_flight,
+            answering: telemetry::in_flight(),
+        }
     }
 
     /// Resolves when the server is to stop: what would stream on for ever ends itself then.

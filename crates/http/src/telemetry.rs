@@ -1,9 +1,12 @@
 //! Metrics of requests. Labels are route patterns and never paths, so that their number is bounded.
 
-use std::time::Duration;
+use std::{cell::RefCell, collections::HashMap, time::Duration};
 
 use actix_web::http::{Method, StatusCode};
-use metrics::{Label, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Gauge, Histogram, Label, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
+};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 const REQUESTS: &str = "http_requests_total";
@@ -40,26 +43,44 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
-/// One request more is being answered.
-pub(crate) fn begun() {
-    gauge!(IN_FLIGHT).increment(1);
+/// How many requests are being answered. Made after [`install`].
+pub(crate) fn in_flight() -> Gauge {
+    gauge!(IN_FLIGHT)
 }
 
-/// One request less is being answered.
-pub(crate) fn ended() {
-    gauge!(IN_FLIGHT).decrement(1);
+/// Where a kind of answer is counted.
+struct Counted {
+    method: &'static str,
+    status: u16,
+    requests: Counter,
+    duration: Histogram,
+}
+
+thread_local! {
+    /// By route. To find them anew for each request would cost more than the counting.
+    static COUNTED: RefCell<HashMap<String, Vec<Counted>>> = RefCell::default();
 }
 
 /// Records an answered request. `pattern` is `None` where no route fits.
 pub(crate) fn record(method: &Method, pattern: Option<&str>, status: StatusCode, elapsed: Duration) {
-    let labels = vec![
-        Label::new("method", known(method)),
-        Label::new("route", pattern.unwrap_or("unmatched").to_owned()),
-    ];
-    histogram!(DURATION, labels.clone()).record(elapsed);
-    let mut labels = labels;
-    labels.push(Label::new("status", status.as_u16().to_string()));
-    counter!(REQUESTS, labels).increment(1);
+    let (method, route, status) = (known(method), pattern.unwrap_or("unmatched"), status.as_u16());
+    COUNTED.with_borrow_mut(|counted| {
+        if !counted.contains_key(route) {
+            counted.insert(route.to_owned(), vec![]);
+        }
+        let Some(of_route) = counted.get_mut(route) else { return };
+        let place = of_route.iter().position(|known| (known.method, known.status) == (method, status));
+        let place = place.unwrap_or_else(|| {
+            let labels = vec![Label::new("method", method), Label::new("route", route.to_owned())];
+            let duration = histogram!(DURATION, labels.clone());
+            let status_label = Label::new("status", status.to_string());
+            let requests = counter!(REQUESTS, [labels, vec![status_label]].concat());
+            of_route.push(Counted { method, status, requests, duration });
+            of_route.len() - 1
+        });
+        of_route[place].duration.record(elapsed);
+        of_route[place].requests.increment(1);
+    });
 }
 
 /// Clients may invent methods; they share one label.

@@ -86,6 +86,7 @@ async fn check(conn: &mut AsyncPgConnection) -> QueryResult<Vec<Discrepancy>> {
         "SET LOCAL statement_timeout = 0",
         "SET LOCAL work_mem = '128MB'",
         "SET LOCAL enable_seqscan = on",
+        "SET LOCAL plan_cache_mode = force_custom_plan",
         "SET LOCAL enable_hashagg = off",
     ] {
         sql(setting).execute(conn).await?;

@@ -28,7 +28,7 @@ use time::OffsetDateTime;
 
 use crate::{
     batches::{Batches, Work},
-    pool::{Database, failure, violated},
+    pool::{Database, failure, planned_anew, violated},
     rows::{
         DisputeRow, Document, HistoryRow, LedgerRow, LineRow, MovementRow, OrderRow, PaymentRow, RefundRow,
         book_of, order_of, unexpected,
@@ -74,12 +74,6 @@ impl PgOrders {
         let mut conn = self.database.get().await?;
         let row: Count = query.get_result(&mut conn).await.map_err(failure)?;
         Ok(row.count.unsigned_abs())
-    }
-
-    async fn document(&self, query: Sql<'_>) -> Result<Value, StoreFailure> {
-        let mut conn = self.database.get().await?;
-        let row: Document = query.get_result(&mut conn).await.map_err(failure)?;
-        Ok(row.doc)
     }
 
     async fn order_ids(&self, query: Sql<'_>) -> Result<Vec<OrderId>, StoreFailure> {
@@ -128,7 +122,8 @@ impl Work for Opening {
     type Key = ();
 
     const NAME: &'static str = "open";
-    const LANES: usize = 2;
+    /// It waits for no lock.
+    const LANES: usize = 1;
 
     fn key(_: &Wanted) -> Option<()> {
         None
@@ -420,7 +415,10 @@ impl OrderStore for PgOrders {
             .bind::<BigInt, _>(i64::from(page.limit) + 1)
             .bind::<Bool, _>(counts)
             .bind::<BigInt, _>(MAX_TOTAL);
-        let mut listed: Listed = serde_json::from_value(self.document(query).await?).map_err(unexpected)?;
+        let conn = self.database.get().await?;
+        let listed = planned_anew(&conn, query.get_result::<Document>(&mut &*conn)).await.map_err(failure)?;
+        drop(conn);
+        let mut listed: Listed = serde_json::from_value(listed.doc).map_err(unexpected)?;
         let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
         let more = listed.orders.len() > limit;
         listed.orders.truncate(limit);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use async_trait::async_trait;
 use diesel::{
     QueryableByName,
-    sql_types::{Array, BigInt, Jsonb, Text},
+    sql_types::{Array, BigInt, Binary, Jsonb, SmallInt, Text},
 };
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use futures_util::try_join;
@@ -28,7 +28,7 @@ use crate::{
     idempotency::Record,
     pool::{Database, failure, violated},
     rows::{HistoryRow, LineRow, MovementRow, OrderRow, unexpected},
-    sql::{JsonText, sql},
+    sql::{JsonText, Sql, sql},
 };
 
 /// Places orders in batches. Cheap to clone; ends with its last clone.
@@ -137,8 +137,7 @@ async fn place_in(conn: &mut AsyncPgConnection, batch: &[Job]) -> Result<Vec<Dec
         decided.push(Ok(Replayable::Fresh(writes.add(outcome, once.as_ref()))));
     }
     if !writes.is_empty() {
-        let doc = writes.document().map_err(|error| Stop::Store(unexpected(error)))?;
-        sql(include_str!("sql/place_orders.sql")).bind::<Jsonb, _>(doc).execute(conn).await?;
+        writes.statement().map_err(|error| Stop::Store(unexpected(error)))?.execute(conn).await?;
     }
     Ok(decided)
 }
@@ -247,15 +246,26 @@ async fn ids_and_buyers(
     Ok((ids, buyers.collect()))
 }
 
-/// What a batch writes, as the document that `sql/place_orders.sql` takes.
+/// What a batch writes.
 #[derive(Default)]
-struct Writes {
+struct Writes<'a> {
     placed: Vec<PlacedOrder>,
-    answers: Vec<AnswerRow>,
+    answers: Vec<Kept<'a>>,
 }
 
-impl Writes {
-    fn add(&mut self, outcome: Result<PlacedOrder, Refusal>, once: Option<&(Once, OrderAnswer)>) -> Placed {
+/// An answer that is kept under its key.
+struct Kept<'a> {
+    once: &'a Once,
+    status: u16,
+    body: Vec<u8>,
+}
+
+impl<'a> Writes<'a> {
+    fn add(
+        &mut self,
+        outcome: Result<PlacedOrder, Refusal>,
+        once: Option<&'a (Once, OrderAnswer)>,
+    ) -> Placed {
         let outcome = outcome.map(|placed| {
             let order = placed.order.clone();
             self.placed.push(placed);
@@ -265,15 +275,36 @@ impl Writes {
         if let Some((once, answer)) = once
             && let Some(Answer { status, body }) = answer(&outcome)
         {
-            let OnceKey { user, path, key } = once.key.clone();
-            let (fingerprint, body) = (hex::encode(once.fingerprint), hex::encode(body));
-            self.answers.push(AnswerRow { user_id: user, path, key, fingerprint, status, body });
+            self.answers.push(Kept { once, status, body });
         }
         outcome
     }
 
     fn is_empty(&self) -> bool {
         self.placed.is_empty() && self.answers.is_empty()
+    }
+
+    /// `sql/place_orders.sql` with these orders as one document, and the answers column by column: they are large.
+    fn statement(&self) -> Result<Sql<'_>, serde_json::Error> {
+        let mut keys: Vec<&Kept> = self.answers.iter().collect();
+        // In one order, so that batches never wait for each other in a circle.
+        keys.sort_unstable_by_key(|kept| &kept.once.key);
+        let column =
+            |cell: fn(&OnceKey) -> &str| keys.iter().map(|kept| cell(&kept.once.key)).collect::<Vec<_>>();
+        let users: Vec<i64> = keys.iter().map(|kept| kept.once.key.user.get()).collect();
+        let fingerprints: Vec<&[u8]> = keys.iter().map(|kept| &kept.once.fingerprint[..]).collect();
+        // HTTP statuses fit.
+        let statuses: Vec<i16> =
+            keys.iter().map(|kept| i16::try_from(kept.status).unwrap_or(i16::MAX)).collect();
+        let bodies: Vec<&[u8]> = keys.iter().map(|kept| &kept.body[..]).collect();
+        Ok(sql(include_str!("sql/place_orders.sql"))
+            .bind::<Jsonb, _>(self.document()?)
+            .bind::<Array<BigInt>, _>(users)
+            .bind::<Array<Text>, _>(column(|key| &key.path))
+            .bind::<Array<Text>, _>(column(|key| &key.key))
+            .bind::<Array<Binary>, _>(fingerprints)
+            .bind::<Array<SmallInt>, _>(statuses)
+            .bind::<Array<Binary>, _>(bodies))
     }
 
     fn document(&self) -> Result<JsonText, serde_json::Error> {
@@ -290,7 +321,6 @@ impl Writes {
                 .flat_map(|order| order.lines.iter().map(|line| MovementRow::sold(order, line)))
                 .collect(),
             mails: self.placed.iter().filter_map(|placed| placed.mail.as_ref()).collect(),
-            answers: &self.answers,
         })
     }
 }
@@ -303,16 +333,4 @@ struct Document<'a> {
     history: Vec<HistoryRow>,
     stock: Vec<MovementRow>,
     mails: Vec<&'a Mail>,
-    answers: &'a [AnswerRow],
-}
-
-#[derive(Serialize)]
-struct AnswerRow {
-    user_id: UserId,
-    path: String,
-    key: String,
-    /// In hexadecimal digits, as the body.
-    fingerprint: String,
-    status: u16,
-    body: String,
 }

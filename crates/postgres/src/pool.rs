@@ -6,9 +6,9 @@ use deadpool::{
     Runtime,
     managed::{Hook, HookError, Object, PoolError, QueueMode, TimeoutType, Timeouts},
 };
-use diesel::{ConnectionError, ConnectionResult, result::DatabaseErrorKind};
+use diesel::{ConnectionError, ConnectionResult, QueryResult, result::DatabaseErrorKind};
 use diesel_async::{
-    AsyncPgConnection,
+    AsyncPgConnection, SimpleAsyncConnection,
     pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod},
 };
 use futures_util::FutureExt;
@@ -44,10 +44,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What every session is told. No statement runs for long enough to gain from being compiled, and indexes are in memory
 /// or on a disk that knows no seeking: a list is better read in the order of its index than sorted. A plan that reads a
-/// whole table may be best while the table is small, but sessions keep their plans while it grows. Whoever waits for a
-/// lock for seconds keeps others waiting.
+/// whole table may be best while the table is small, but sessions keep their plans while it grows. To plan a statement
+/// anew costs as much as to run it; see [`planned_anew`] for those whose values matter. Whoever waits for a lock for
+/// seconds keeps others waiting.
 const SESSION: &str = "-c TimeZone=UTC -c jit=off -c random_page_cost=1.1 -c enable_seqscan=off \
-                       -c statement_timeout=25s -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s";
+                       -c plan_cache_mode=force_generic_plan -c statement_timeout=25s -c lock_timeout=5s \
+                       -c idle_in_transaction_session_timeout=60s";
 
 /// How often idle connections beyond the kept ones are dropped.
 const TRIM_EVERY: Duration = Duration::from_secs(10);
@@ -230,6 +232,19 @@ impl Database {
         let status = self.pool.status();
         PoolStatus { open: status.size, idle: status.available, waiting: status.waiting }
     }
+}
+
+/// Runs statements whose best plan depends on the values at hand: a list of all, or of one person's.
+pub(crate) async fn planned_anew<T>(
+    conn: &AsyncPgConnection,
+    work: impl Future<Output = QueryResult<T>>,
+) -> QueryResult<T> {
+    let mut session = conn;
+    session.batch_execute("SET plan_cache_mode = force_custom_plan").await?;
+    let outcome = work.await;
+    // Where this does not come through, later statements are planned more often than they need.
+    let _ = session.batch_execute("RESET plan_cache_mode").await;
+    outcome
 }
 
 /// Drops idle connections beyond the kept ones, the longest unused first, until the pool is gone.

@@ -16,7 +16,7 @@ use spicyjump_domain::{
     paging::{MAX_SEARCH_TOTAL, MAX_TOTAL, PageRequest, Position},
 };
 
-use crate::composed::Composed;
+use crate::{composed::Composed, pool::planned_anew};
 use filter::conditions;
 use search::Search;
 pub(in crate::catalogue) use sort::cursor;
@@ -59,7 +59,7 @@ pub(super) async fn listed(
             Position::After(_) => Ok(None),
         }
     };
-    let (ids, total) = try_join(ids, total).await?;
+    let (ids, total) = planned_anew(conn, try_join(ids, total)).await?;
     let more = ids.len() > page.limit as usize;
     let ids = ids.into_iter().take(page.limit as usize).filter_map(|row| ProductId::new(row.id)).collect();
     Ok(Listed { ids, more, total })

@@ -38,8 +38,4 @@ WITH input AS (
     INSERT INTO outbox (mail) SELECT mail FROM input, jsonb_array_elements(doc -> 'mails') AS mail
 )
 INSERT INTO idempotency_keys (user_id, path, key, fingerprint, status, body)
-SELECT a.user_id, a.path, a.key, decode(a.fingerprint, 'hex'), a.status, decode(a.body, 'hex')
-FROM input, jsonb_to_recordset(doc -> 'answers') AS a (
-    user_id bigint, path text, key text, fingerprint text, status smallint, body text)
--- In one order, so that batches never wait for each other in a circle.
-ORDER BY a.user_id, a.path, a.key
+SELECT * FROM unnest($2, $3, $4, $5, $6, $7)
