@@ -1,13 +1,18 @@
 //! Work that waits at one moment is done together.
 //!
 //! There is no timer: whoever comes while a batch is at work joins the next one, so that a lone piece of work waits for
-//! nothing. See `docs/adr/0003-order-batches.md`.
+//! nothing. Batches that are at work at once have nothing in common, so that none waits for another's locks: everybody
+//! who buys one product stands in one lane, and those who buy others pass. See `docs/adr/0003-order-batches.md`.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet, VecDeque},
+    hash::Hash,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use async_trait::async_trait;
 use spicyjump_domain::failure::StoreFailure;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Notify, oneshot};
 
 use crate::rows::unexpected;
 
@@ -26,6 +31,8 @@ pub(crate) trait Work: Send + Sync + 'static {
     type Output: Send;
     /// What two pieces of one batch must not have in common.
     type Key: Ord + Send;
+    /// What two batches that are at work at once must not have in common.
+    type Thing: Eq + Hash + Send;
 
     /// What it is called in metrics and logs.
     const NAME: &'static str;
@@ -35,70 +42,155 @@ pub(crate) trait Work: Send + Sync + 'static {
     /// Pieces with one key go one after the other.
     fn key(input: &Self::Input) -> Option<Self::Key>;
 
+    /// What a piece locks.
+    fn things(input: &Self::Input) -> Vec<Self::Thing>;
+
     /// Does all of it, as one atomic step; as many outputs as inputs, in their order.
     async fn run(&self, batch: &[Self::Input]) -> Result<Vec<Self::Output>, StoreFailure>;
 }
 
 struct Piece<W: Work> {
     input: W::Input,
+    things: Vec<W::Thing>,
     reply: oneshot::Sender<Result<W::Output, StoreFailure>>,
+}
+
+/// What waits, and what is at work.
+struct Queue<W: Work> {
+    waiting: VecDeque<Piece<W>>,
+    /// By lane.
+    at_work: Vec<HashSet<W::Thing>>,
+    closed: bool,
+}
+
+impl<W: Work> Queue<W> {
+    /// Whether some lane is at work on what the piece is about.
+    fn is_held_up(&self, piece: &Piece<W>) -> bool {
+        self.at_work.iter().any(|things| piece.things.iter().any(|thing| things.contains(thing)))
+    }
+
+    /// The next batch of a lane, whose last one is done: whoever came first and is not held up by another lane.
+    fn next(&mut self, lane: usize) -> Vec<Piece<W>> {
+        self.at_work[lane].clear();
+        let (mut batch, mut others) = (vec![], VecDeque::new());
+        let mut keys = BTreeSet::new();
+        while let Some(piece) = self.waiting.pop_front() {
+            // Whoever went away before anything was done for them has been told that nothing was.
+            if piece.reply.is_closed() {
+                continue;
+            }
+            let fits = batch.len() < MAX_BATCH && !self.is_held_up(&piece);
+            if fits && W::key(&piece.input).is_none_or(|key| keys.insert(key)) {
+                batch.push(piece);
+            } else {
+                others.push_back(piece);
+            }
+        }
+        self.waiting = others;
+        self.at_work[lane] =
+            batch.iter_mut().flat_map(|piece: &mut Piece<W>| piece.things.drain(..)).collect();
+        batch
+    }
+}
+
+struct Shared<W: Work> {
+    work: W,
+    queue: Mutex<Queue<W>>,
+    news: Notify,
+}
+
+impl<W: Work> Shared<W> {
+    fn queue(&self) -> MutexGuard<'_, Queue<W>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Where work is handed in. Cheap to clone; ends with its last clone.
 pub(crate) struct Batches<W: Work> {
-    queue: mpsc::Sender<Piece<W>>,
+    open: Arc<Open<W>>,
+}
+
+/// Closes the queue with the last of those who hand in.
+struct Open<W: Work>(Arc<Shared<W>>);
+
+impl<W: Work> Drop for Open<W> {
+    fn drop(&mut self) {
+        self.0.queue().closed = true;
+        self.0.news.notify_waiters();
+        self.0.news.notify_one();
+    }
 }
 
 impl<W: Work> Clone for Batches<W> {
     fn clone(&self) -> Self {
-        Self { queue: self.queue.clone() }
+        Self { open: Arc::clone(&self.open) }
     }
 }
 
 impl<W: Work> Batches<W> {
     /// Starts to work. Needs a tokio runtime.
     pub(crate) fn start(work: W) -> Self {
-        let (queue, pieces) = mpsc::channel(MAX_WAITING);
-        let (work, pieces) = (Arc::new(work), Arc::new(Mutex::new(pieces)));
-        for _ in 0..W::LANES {
-            tokio::spawn(lane(Arc::clone(&work), Arc::clone(&pieces)));
+        let at_work = (0..W::LANES).map(|_| HashSet::new()).collect();
+        let queue = Mutex::new(Queue { waiting: VecDeque::new(), at_work, closed: false });
+        let shared = Arc::new(Shared { work, queue, news: Notify::new() });
+        for number in 0..W::LANES {
+            tokio::spawn(lane(Arc::clone(&shared), number));
         }
-        Self { queue }
+        Self { open: Arc::new(Open(shared)) }
     }
 
     /// Has it done, with whatever else waits.
     pub(crate) async fn ask(&self, input: W::Input) -> Result<W::Output, StoreFailure> {
+        let Open(shared) = &*self.open;
         let (reply, outcome) = oneshot::channel();
-        self.queue.try_send(Piece { input, reply }).map_err(|_| StoreFailure::Overloaded)?;
+        let piece = Piece { things: W::things(&input), input, reply };
+        {
+            let mut queue = shared.queue();
+            if queue.waiting.len() >= MAX_WAITING {
+                return Err(StoreFailure::Overloaded);
+            }
+            let held_up = queue.is_held_up(&piece);
+            queue.waiting.push_back(piece);
+            // The lane that holds it up looks for more when it is done.
+            if !held_up {
+                shared.news.notify_one();
+            }
+        }
         outcome.await.map_err(unexpected)?
     }
 }
 
-async fn lane<W: Work>(work: Arc<W>, pieces: Arc<Mutex<mpsc::Receiver<Piece<W>>>>) {
-    let mut batch = Vec::with_capacity(MAX_BATCH);
+async fn lane<W: Work>(shared: Arc<Shared<W>>, number: usize) {
     let sizes = metrics::histogram!("spicyjump_batch_size", "work" => W::NAME);
     loop {
-        if pieces.lock().await.recv_many(&mut batch, MAX_BATCH).await == 0 {
-            return;
-        }
-        // Whoever went away before anything was done for them has been told that nothing was.
-        batch.retain(|piece| !piece.reply.is_closed());
-        sizes.record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
-        while !batch.is_empty() {
-            let mut keys = BTreeSet::new();
-            let is_first = |piece: &Piece<W>| W::key(&piece.input).is_none_or(|key| keys.insert(key));
-            let (now, later) = batch.drain(..).partition(is_first);
-            // A task of its own: a panic costs its batch, not the lane.
-            if let Err(error) = tokio::spawn(run(Arc::clone(&work), now)).await {
-                tracing::error!(error = error.to_string(), work = W::NAME, "a batch was lost");
+        let news = shared.news.notified();
+        let (batch, closed, more) = {
+            let mut queue = shared.queue();
+            (queue.next(number), queue.closed, !queue.waiting.is_empty())
+        };
+        if batch.is_empty() {
+            if closed && !more {
+                shared.news.notify_waiters();
+                return;
             }
-            batch = later;
+            news.await;
+            continue;
+        }
+        // What was left may be for another lane.
+        if more {
+            shared.news.notify_one();
+        }
+        sizes.record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+        // A task of its own: a panic costs its batch, not the lane.
+        if let Err(error) = tokio::spawn(run(Arc::clone(&shared), batch)).await {
+            tracing::error!(error = error.to_string(), work = W::NAME, "a batch was lost");
         }
     }
 }
 
 /// Does a batch, or, where one of it makes the whole fail, each of it alone.
-async fn run<W: Work>(work: Arc<W>, batch: Vec<Piece<W>>) {
+async fn run<W: Work>(shared: Arc<Shared<W>>, batch: Vec<Piece<W>>) {
+    let work = &shared.work;
     let (inputs, replies): (Vec<_>, Vec<_>) =
         batch.into_iter().map(|piece| (piece.input, piece.reply)).unzip();
     // Whoever went away finds it done all the same.
@@ -134,7 +226,7 @@ fn nothing_came() -> StoreFailure {
 
 /// The same failure for one more caller.
 fn again(failure: &Arc<StoreFailure>) -> StoreFailure {
-    let source = || Box::new(Shared(Arc::clone(failure)));
+    let source = || Box::new(Same(Arc::clone(failure)));
     match **failure {
         StoreFailure::Overloaded => StoreFailure::Overloaded,
         StoreFailure::Unavailable(_) => StoreFailure::Unavailable(source()),
@@ -144,12 +236,10 @@ fn again(failure: &Arc<StoreFailure>) -> StoreFailure {
 
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-struct Shared(Arc<StoreFailure>);
+struct Same(Arc<StoreFailure>);
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex as Guarded;
-
     use futures_util::future::join_all;
     use tokio::sync::Semaphore;
 
@@ -159,7 +249,7 @@ mod tests {
     #[derive(Clone)]
     struct Doubling {
         gate: Arc<Semaphore>,
-        batches: Arc<Guarded<Vec<Vec<u32>>>>,
+        batches: Arc<Mutex<Vec<Vec<u32>>>>,
     }
 
     #[async_trait]
@@ -167,12 +257,18 @@ mod tests {
         type Input = u32;
         type Output = u32;
         type Key = u32;
+        type Thing = u32;
 
         const NAME: &'static str = "doubling";
-        const LANES: usize = 1;
+        const LANES: usize = 2;
 
         fn key(input: &u32) -> Option<u32> {
             Some(*input)
+        }
+
+        /// Its tens.
+        fn things(input: &u32) -> Vec<u32> {
+            vec![input / 10]
         }
 
         async fn run(&self, batch: &[u32]) -> Result<Vec<u32>, StoreFailure> {
@@ -190,36 +286,65 @@ mod tests {
         (work.clone(), Batches::start(work))
     }
 
-    /// All of them wait behind the first; then the gate opens.
+    /// All of them wait behind the first two, which keep both lanes busy until the gate opens.
     async fn ask_all(work: &Doubling, batches: &Batches<Doubling>, numbers: &[u32]) -> Vec<Option<u32>> {
-        let mut first = Box::pin(batches.ask(0));
-        assert!(futures_util::poll!(&mut first).is_pending());
-        tokio::task::yield_now().await;
+        let mut first = Box::pin(join_all([100, 200].map(|number| batches.ask(number))));
+        for _ in 0..20 {
+            assert!(futures_util::poll!(&mut first).is_pending());
+            tokio::task::yield_now().await;
+        }
         let mut others = Box::pin(join_all(numbers.iter().map(|number| batches.ask(*number))));
         assert!(futures_util::poll!(&mut others).is_pending());
         work.gate.add_permits(1);
-        assert_eq!(first.await.ok(), Some(0));
+        assert!(first.await.iter().all(Result::is_ok));
         others.await.into_iter().map(Result::ok).collect()
+    }
+
+    fn done(work: &Doubling) -> Vec<Vec<u32>> {
+        let batches = work.batches.lock().unwrap();
+        batches.iter().filter(|batch| batch.iter().all(|number| *number < 100)).cloned().collect()
     }
 
     #[tokio::test]
     async fn what_waits_is_done_together_and_each_gets_its_own_answer() {
         let (work, batches) = doubling();
         assert_eq!(ask_all(&work, &batches, &[1, 2, 3]).await, [Some(2), Some(4), Some(6)]);
-        assert_eq!(*work.batches.lock().unwrap(), [vec![0], vec![1, 2, 3]]);
+        assert_eq!(done(&work), [[1, 2, 3]]);
     }
 
     #[tokio::test]
     async fn a_bad_piece_hurts_nobody_else() {
         let (work, batches) = doubling();
-        assert_eq!(ask_all(&work, &batches, &[1, 13, 3]).await, [Some(2), None, Some(6)]);
+        assert_eq!(ask_all(&work, &batches, &[11, 13, 15]).await, [Some(22), None, Some(30)]);
     }
 
     #[tokio::test]
     async fn pieces_with_one_key_go_one_after_the_other() {
         let (work, batches) = doubling();
         assert_eq!(ask_all(&work, &batches, &[7, 7, 8]).await, [Some(14), Some(14), Some(16)]);
-        assert_eq!(*work.batches.lock().unwrap(), [vec![0], vec![7, 8], vec![7]]);
+        assert_eq!(done(&work), [vec![7, 8], vec![7]]);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_busy_thing_holds_up_nobody_else() {
+        let (work, batches) = doubling();
+        let mut busy = Box::pin(batches.ask(31));
+        for _ in 0..20 {
+            assert!(futures_util::poll!(&mut busy).is_pending());
+            tokio::task::yield_now().await;
+        }
+        // The gate is shut: only one batch has begun, and whoever wants the same thing is not in a second one.
+        let mut same = Box::pin(batches.ask(32));
+        assert!(futures_util::poll!(&mut same).is_pending());
+        {
+            let mut queue = batches.open.0.queue();
+            assert_eq!(queue.waiting.len(), 1);
+            let idle = queue.at_work.iter().position(HashSet::is_empty).unwrap();
+            assert!(queue.next(idle).is_empty(), "not for the other lane");
+        }
+        work.gate.add_permits(1);
+        assert_eq!((busy.await.ok(), same.await.ok()), (Some(62), Some(64)));
+        assert_eq!(done(&work), [[31], [32]]);
     }
 
     #[tokio::test]
@@ -232,5 +357,15 @@ mod tests {
         assert!(matches!(batches.ask(2).await, Err(StoreFailure::Overloaded)));
         work.gate.add_permits(1);
         assert!(join_all(waiting).await.into_iter().all(|output| matches!(output, Ok(2))));
+    }
+
+    #[tokio::test]
+    async fn lanes_end_with_the_last_who_could_hand_in() {
+        let (_, batches) = doubling();
+        let shared = Arc::downgrade(&batches.open.0);
+        drop(batches);
+        while shared.strong_count() > 0 {
+            tokio::task::yield_now().await;
+        }
     }
 }

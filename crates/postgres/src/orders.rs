@@ -120,6 +120,7 @@ impl Work for Opening {
     type Input = Wanted;
     type Output = Option<(OrderBook, Fresh)>;
     type Key = ();
+    type Thing = ();
 
     const NAME: &'static str = "open";
     /// It waits for no lock.
@@ -127,6 +128,10 @@ impl Work for Opening {
 
     fn key(_: &Wanted) -> Option<()> {
         None
+    }
+
+    fn things(_: &Wanted) -> Vec<()> {
+        vec![]
     }
 
     async fn run(&self, batch: &[Wanted]) -> Result<Vec<Self::Output>, StoreFailure> {
@@ -148,6 +153,7 @@ impl Work for Saving {
     type Input = OrderChange;
     type Output = Result<(), SaveOrderError>;
     type Key = OrderId;
+    type Thing = OrderId;
 
     const NAME: &'static str = "save";
     const LANES: usize = 2;
@@ -155,6 +161,10 @@ impl Work for Saving {
     /// Of two changes that were decided on one version, the second is to find it gone.
     fn key(change: &OrderChange) -> Option<OrderId> {
         Some(change.book.order.id)
+    }
+
+    fn things(change: &OrderChange) -> Vec<OrderId> {
+        vec![change.book.order.id]
     }
 
     async fn run(&self, batch: &[OrderChange]) -> Result<Vec<Self::Output>, StoreFailure> {

@@ -65,6 +65,13 @@ struct Job {
     once: Option<(Once, OrderAnswer)>,
 }
 
+/// What an order locks.
+#[derive(PartialEq, Eq, Hash)]
+enum Thing {
+    Stock(ProductId),
+    Key(OnceKey),
+}
+
 type Decided = Result<Replayable<Placed>, OnceConflict>;
 
 #[async_trait]
@@ -72,6 +79,7 @@ impl Work for Placing {
     type Input = Job;
     type Output = Decided;
     type Key = OnceKey;
+    type Thing = Thing;
 
     const NAME: &'static str = "place";
     const LANES: usize = 2;
@@ -79,6 +87,11 @@ impl Work for Placing {
     /// The second request with one key finds the first one's answer.
     fn key(job: &Job) -> Option<OnceKey> {
         job.once.as_ref().map(|(once, _)| once.key.clone())
+    }
+
+    fn things(job: &Job) -> Vec<Thing> {
+        let key = Self::key(job).map(Thing::Key);
+        job.request.cart.product_ids().map(Thing::Stock).chain(key).collect()
     }
 
     async fn run(&self, batch: &[Job]) -> Result<Vec<Decided>, StoreFailure> {

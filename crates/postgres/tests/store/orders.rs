@@ -196,13 +196,12 @@ async fn who_goes_away_before_their_turn_has_no_order() {
         let placement = placement.clone();
         async move { placement.place(request(buyer, &[(product, 1)]), None).await }
     };
-    // Two batches are under way, and wait.
+    // A batch is under way, and waits.
     shop.run("BEGIN; SELECT FROM stock FOR UPDATE").await;
     let first = tokio::spawn(place());
     blocked(&shop, 1).await;
+    // Two join the queue, of whom one is not waited for.
     let second = tokio::spawn(place());
-    blocked(&shop, 2).await;
-    // A third joins the queue and is not waited for.
     let mut third = Box::pin(place());
     assert!(futures_util::poll!(&mut third).is_pending());
     drop(third);
