@@ -236,8 +236,11 @@ fn the_runner_gives_a_database_and_the_commands_exit_code() {
 fn the_runner_passes_sigterm_on_and_cleans_up() {
     let temporary = folder();
     let (mut child, data) = waiting_runner(temporary.path());
+    // To wait closes the input, and the end of that must not be what ends the command.
+    let input = child.stdin.take();
     Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(128 + 15));
+    drop(input);
     assert!(!data.exists());
     assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
 }
