@@ -200,6 +200,8 @@ async fn a_refund_that_fails_weeks_later_is_undone_in_the_books() {
     let Sale { shop, buyer, admin, order, payment, .. } = sale().await;
     admin.try_refund(payment, &json!({ "amount": 30 })).await.data(201);
     buyer.await_order(order, "paid", "partially_refunded").await;
+    // Weeks later: all that was told of the refund has arrived.
+    until("all is told", async || shop.stripe().webhooks_under_way() == 0).await;
     shop.stripe().finish_refund(shop.refund()["id"].as_str().unwrap(), false).unwrap();
     let seen = buyer.await_order(order, "paid", "paid").await;
     assert_eq!(seen["refunded_amount"].money(), "0.00");
@@ -217,6 +219,8 @@ async fn money_that_no_order_owns_is_sent_again_when_its_refund_fails() {
     let Sale { shop, buyer, admin, order, payment, .. } = sale().await;
     admin.try_refund(payment, &json!({})).await.data(201);
     buyer.await_order(order, "refunded", "refunded").await;
+    // Weeks later: all that was told of the refund has arrived.
+    until("all is told", async || shop.stripe().webhooks_under_way() == 0).await;
     shop.stripe().finish_refund(shop.refund()["id"].as_str().unwrap(), false).unwrap();
     until("a second refund", async || shop.stripe().refunds().len() == 2).await;
     buyer.await_order(order, "refunded", "refunded").await;
