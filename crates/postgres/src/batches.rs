@@ -38,6 +38,9 @@ pub(crate) trait Work: Send + Sync + 'static {
     const NAME: &'static str;
     /// Batches at work at once.
     const LANES: usize;
+    /// As many pieces must wait before a lane starts beside one that is at work. Fewer are better off in the batch that
+    /// follows: to start one costs as much as to write many rows.
+    const WORTH_A_LANE: usize;
 
     /// Pieces with one key go one after the other.
     fn key(input: &Self::Input) -> Option<Self::Key>;
@@ -72,6 +75,10 @@ impl<W: Work> Queue<W> {
     /// The next batch of a lane, whose last one is done: whoever came first and is not held up by another lane.
     fn next(&mut self, lane: usize) -> Vec<Piece<W>> {
         self.at_work[lane].clear();
+        // The lane that is at work looks for more when it is done.
+        if self.waiting.len() < W::WORTH_A_LANE && self.at_work.iter().any(|things| !things.is_empty()) {
+            return vec![];
+        }
         let (mut batch, mut others) = (vec![], VecDeque::new());
         let mut keys = BTreeSet::new();
         while let Some(piece) = self.waiting.pop_front() {
@@ -247,13 +254,13 @@ mod tests {
 
     /// Doubles numbers once the gate is open; 13 breaks its batch.
     #[derive(Clone)]
-    struct Doubling {
+    struct Doubling<const WORTH: usize = 1> {
         gate: Arc<Semaphore>,
         batches: Arc<Mutex<Vec<Vec<u32>>>>,
     }
 
     #[async_trait]
-    impl Work for Doubling {
+    impl<const WORTH: usize> Work for Doubling<WORTH> {
         type Input = u32;
         type Output = u32;
         type Key = u32;
@@ -261,6 +268,7 @@ mod tests {
 
         const NAME: &'static str = "doubling";
         const LANES: usize = 2;
+        const WORTH_A_LANE: usize = WORTH;
 
         fn key(input: &u32) -> Option<u32> {
             Some(*input)
@@ -281,7 +289,7 @@ mod tests {
         }
     }
 
-    fn doubling() -> (Doubling, Batches<Doubling>) {
+    fn doubling<const WORTH: usize>() -> (Doubling<WORTH>, Batches<Doubling<WORTH>>) {
         let work = Doubling { gate: Arc::new(Semaphore::new(0)), batches: Arc::default() };
         (work.clone(), Batches::start(work))
     }
@@ -300,34 +308,34 @@ mod tests {
         others.await.into_iter().map(Result::ok).collect()
     }
 
-    fn done(work: &Doubling) -> Vec<Vec<u32>> {
+    fn done<const WORTH: usize>(work: &Doubling<WORTH>) -> Vec<Vec<u32>> {
         let batches = work.batches.lock().unwrap();
         batches.iter().filter(|batch| batch.iter().all(|number| *number < 100)).cloned().collect()
     }
 
     #[tokio::test]
     async fn what_waits_is_done_together_and_each_gets_its_own_answer() {
-        let (work, batches) = doubling();
+        let (work, batches) = doubling::<1>();
         assert_eq!(ask_all(&work, &batches, &[1, 2, 3]).await, [Some(2), Some(4), Some(6)]);
         assert_eq!(done(&work), [[1, 2, 3]]);
     }
 
     #[tokio::test]
     async fn a_bad_piece_hurts_nobody_else() {
-        let (work, batches) = doubling();
+        let (work, batches) = doubling::<1>();
         assert_eq!(ask_all(&work, &batches, &[11, 13, 15]).await, [Some(22), None, Some(30)]);
     }
 
     #[tokio::test]
     async fn pieces_with_one_key_go_one_after_the_other() {
-        let (work, batches) = doubling();
+        let (work, batches) = doubling::<1>();
         assert_eq!(ask_all(&work, &batches, &[7, 7, 8]).await, [Some(14), Some(14), Some(16)]);
         assert_eq!(done(&work), [vec![7, 8], vec![7]]);
     }
 
     #[tokio::test]
     async fn who_waits_for_a_busy_thing_holds_up_nobody_else() {
-        let (work, batches) = doubling();
+        let (work, batches) = doubling::<1>();
         let mut busy = Box::pin(batches.ask(31));
         for _ in 0..20 {
             assert!(futures_util::poll!(&mut busy).is_pending());
@@ -348,8 +356,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_few_wait_for_the_lane_that_is_at_work() {
+        let (work, batches) = doubling::<3>();
+        let mut busy = Box::pin(batches.ask(31));
+        for _ in 0..20 {
+            assert!(futures_util::poll!(&mut busy).is_pending());
+            tokio::task::yield_now().await;
+        }
+        let mut few = Box::pin(join_all([1, 12].map(|number| batches.ask(number))));
+        for _ in 0..20 {
+            assert!(futures_util::poll!(&mut few).is_pending());
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(batches.open.0.queue().waiting.len(), 2, "nobody has begun with them");
+        work.gate.add_permits(1);
+        assert_eq!(busy.await.ok(), Some(62));
+        assert!(few.await.iter().all(Result::is_ok));
+        assert_eq!(done(&work), [vec![31], vec![1, 12]]);
+    }
+
+    #[tokio::test]
     async fn a_full_queue_refuses_instead_of_growing() {
-        let (work, batches) = doubling();
+        let (work, batches) = doubling::<1>();
         let mut waiting: Vec<_> = (0..MAX_WAITING).map(|_| Box::pin(batches.ask(1))).collect();
         for one in &mut waiting {
             assert!(futures_util::poll!(one).is_pending());
@@ -361,7 +389,7 @@ mod tests {
 
     #[tokio::test]
     async fn lanes_end_with_the_last_who_could_hand_in() {
-        let (_, batches) = doubling();
+        let (_, batches) = doubling::<1>();
         let shared = Arc::downgrade(&batches.open.0);
         drop(batches);
         while shared.strong_count() > 0 {

@@ -11,6 +11,7 @@ mod catalogue;
 mod composed;
 mod idempotency;
 mod migrate;
+mod order_list;
 mod orders;
 mod outbox;
 mod page_cache;

@@ -1,5 +1,7 @@
 //! Schema migrations, embedded in the binary.
 
+use std::time::Duration;
+
 use diesel::migration::MigrationSource;
 use diesel_async::{AsyncMigrationHarness, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -13,7 +15,17 @@ use crate::{
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations");
 
 /// Any number will do, as long as every version of the program uses the same.
-const LOCK: &str = "SELECT pg_advisory_lock(7236419023)";
+const LOCK: &str = "SELECT pg_try_advisory_lock(7236419023) AS known";
+
+/// How often whoever waits for the lock tries again. A statement that waits in the database would hold up the indexes that
+/// the other instance makes: to build one concurrently waits for all that runs.
+const TRY_AGAIN: Duration = Duration::from_millis(200);
+
+#[derive(diesel::QueryableByName)]
+struct Known {
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    known: bool,
+}
 
 impl Database {
     /// Applies what is missing and returns its names. Two instances at once: the second waits, then finds nothing to do.
@@ -27,7 +39,9 @@ impl Database {
         for setting in ["SET statement_timeout = 0", "SET lock_timeout = 0"] {
             sql(setting).execute(&mut conn).await.map_err(failure)?;
         }
-        sql(LOCK).execute(&mut conn).await.map_err(failure)?;
+        while !sql(LOCK).get_result::<Known>(&mut conn).await.map_err(failure)?.known {
+            tokio::time::sleep(TRY_AGAIN).await;
+        }
         let mut harness = AsyncMigrationHarness::new(conn);
         let applied = harness.run_pending_migrations(MIGRATIONS).map_err(unexpected)?;
         // The lock ends with the connection, which was taken from the pool for this.
@@ -39,11 +53,6 @@ impl Database {
     /// # Errors
     /// When it does not answer.
     pub async fn is_migrated(&self) -> Result<bool, StoreFailure> {
-        #[derive(diesel::QueryableByName)]
-        struct Known {
-            #[diesel(sql_type = diesel::sql_types::Bool)]
-            known: bool,
-        }
         let text = "SELECT EXISTS (SELECT FROM __diesel_schema_migrations WHERE version = $1) AS known";
         let query = sql(text).bind::<diesel::sql_types::Text, _>(newest_version()?);
         let mut conn = self.get().await?;

@@ -8,19 +8,18 @@ use async_trait::async_trait;
 use diesel::{
     QueryResult, QueryableByName,
     result::Error,
-    sql_types::{Array, BigInt, Bool, Jsonb, Nullable, Text, Timestamptz},
+    sql_types::{Array, BigInt, Jsonb, Nullable, Text, Timestamptz},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::try_join;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 use spicyjump_domain::{
     failure::StoreFailure,
     ids::{OrderId, PaymentId, RefundId, UserId},
     mail::Mail,
     order::{Order, OrderStatus, PaymentStatus},
     orders::{BookOf, OrderFilter, OrderNews, OrderStore, SaveOrderError},
-    paging::{Cursor, MAX_TOTAL, Page, PageRequest, Position},
+    paging::{Cursor, Page, PageRequest},
     payment::{EventRecord, OrderBook, OrderChange},
     settlement::Fresh,
 };
@@ -28,10 +27,11 @@ use time::OffsetDateTime;
 
 use crate::{
     batches::{Batches, Work},
-    pool::{Database, failure, planned_anew, violated},
+    order_list::listed,
+    pool::{Database, failure, violated},
     rows::{
-        DisputeRow, Document, HistoryRow, LedgerRow, LineRow, MovementRow, OrderRow, PaymentRow, RefundRow,
-        book_of, order_of, unexpected,
+        DisputeRow, HistoryRow, LedgerRow, LineRow, MovementRow, OrderRow, PaymentRow, RefundRow, book_of,
+        order_of, unexpected,
     },
     sql::{JsonText, Sql, sql},
 };
@@ -48,6 +48,13 @@ pub struct PgOrders {
 struct Count {
     #[diesel(sql_type = BigInt)]
     count: i64,
+}
+
+/// A row that is one text.
+#[derive(QueryableByName)]
+struct Words {
+    #[diesel(sql_type = Text)]
+    doc: String,
 }
 
 #[derive(QueryableByName)]
@@ -125,6 +132,7 @@ impl Work for Opening {
     const NAME: &'static str = "open";
     /// It waits for no lock.
     const LANES: usize = 1;
+    const WORTH_A_LANE: usize = 1;
 
     fn key(_: &Wanted) -> Option<()> {
         None
@@ -139,7 +147,7 @@ impl Work for Opening {
         // They travel together.
         let (books, fresh) = try_join!(load(&conn, batch), fresh_ids(&conn, batch.len())).map_err(failure)?;
         drop(conn);
-        let books = books.into_iter().map(|doc| doc.map(book_of).transpose());
+        let books = books.into_iter().map(|doc| doc.as_deref().map(book_of).transpose());
         books.zip(fresh).map(|(book, fresh)| Ok(book?.map(|book| (book, fresh)))).collect()
     }
 }
@@ -157,6 +165,7 @@ impl Work for Saving {
 
     const NAME: &'static str = "save";
     const LANES: usize = 2;
+    const WORTH_A_LANE: usize = 16;
 
     /// Of two changes that were decided on one version, the second is to find it gone.
     fn key(change: &OrderChange) -> Option<OrderId> {
@@ -197,13 +206,13 @@ impl Work for Saving {
 }
 
 /// The books in the order in which they are asked for; `None` where there is no such order.
-async fn load(conn: &AsyncPgConnection, wanted: &[Wanted]) -> QueryResult<Vec<Option<Value>>> {
+async fn load(conn: &AsyncPgConnection, wanted: &[Wanted]) -> QueryResult<Vec<Option<String>>> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = BigInt)]
         place: i64,
-        #[diesel(sql_type = Jsonb)]
-        doc: Value,
+        #[diesel(sql_type = Text)]
+        doc: String,
     }
     let (mut orders, mut payments, mut intents) = (vec![], vec![], vec![]);
     for (order, payment, intent) in wanted.iter().map(Wanted::parts) {
@@ -216,7 +225,7 @@ async fn load(conn: &AsyncPgConnection, wanted: &[Wanted]) -> QueryResult<Vec<Op
         .bind::<Array<Nullable<BigInt>>, _>(payments)
         .bind::<Array<Nullable<Text>>, _>(intents);
     let rows: Vec<Row> = query.load(&mut &*conn).await?;
-    let mut books: HashMap<i64, Value> = rows.into_iter().map(|row| (row.place, row.doc)).collect();
+    let mut books: HashMap<i64, String> = rows.into_iter().map(|row| (row.place, row.doc)).collect();
     Ok((1..).zip(wanted).map(|(place, _)| books.remove(&place)).collect())
 }
 
@@ -325,7 +334,7 @@ impl OrderStore for PgOrders {
         let conn = self.database.get().await?;
         let books = load(&conn, &[which.into()]).await.map_err(failure)?;
         drop(conn);
-        books.into_iter().next().flatten().map(book_of).transpose()
+        books.into_iter().next().flatten().as_deref().map(book_of).transpose()
     }
 
     async fn open(&self, which: BookOf<'_>) -> Result<Option<(OrderBook, Fresh)>, StoreFailure> {
@@ -355,11 +364,10 @@ impl OrderStore for PgOrders {
     }
 
     async fn event_payload(&self, id: &str) -> Result<Option<String>, StoreFailure> {
-        let query =
-            sql("SELECT to_jsonb(payload) AS doc FROM provider_events WHERE id = $1").bind::<Text, _>(id);
+        let query = sql("SELECT payload AS doc FROM provider_events WHERE id = $1").bind::<Text, _>(id);
         let mut conn = self.database.get().await?;
-        let rows: Vec<Document> = query.load(&mut conn).await.map_err(failure)?;
-        Ok(rows.into_iter().next().and_then(|row| row.doc.as_str().map(str::to_owned)))
+        let rows: Vec<Words> = query.load(&mut conn).await.map_err(failure)?;
+        Ok(rows.into_iter().next().map(|row| row.doc))
     }
 
     async fn lease_due(
@@ -406,36 +414,19 @@ impl OrderStore for PgOrders {
     }
 
     async fn list(&self, filter: &OrderFilter, page: &PageRequest) -> Result<Page<Order>, StoreFailure> {
-        #[derive(Deserialize)]
-        struct Listed {
-            total: Option<i64>,
-            orders: Vec<Value>,
-        }
-        let (offset, after, counts) = match &page.position {
-            Position::Page(number) => (i64::from(number - 1) * i64::from(page.limit), None, true),
-            Position::After(cursor) => (0, Some(cursor.id), false),
-        };
-        // One row more than asked tells whether there is a next page.
-        let query = sql(include_str!("sql/list_orders.sql"))
-            .bind::<Nullable<BigInt>, _>(filter.buyer_id.map(UserId::get))
-            .bind::<Nullable<BigInt>, _>(filter.seller_id.map(UserId::get))
-            .bind::<Nullable<Text>, _>(filter.status.map(OrderStatus::code))
-            .bind::<Nullable<BigInt>, _>(after)
-            .bind::<BigInt, _>(offset)
-            .bind::<BigInt, _>(i64::from(page.limit) + 1)
-            .bind::<Bool, _>(counts)
-            .bind::<BigInt, _>(MAX_TOTAL);
         let conn = self.database.get().await?;
-        let listed = planned_anew(&conn, query.get_result::<Document>(&mut &*conn)).await.map_err(failure)?;
-        drop(conn);
-        let mut listed: Listed = serde_json::from_value(listed.doc).map_err(unexpected)?;
+        let (mut ids, total) = listed(&conn, filter, page).await.map_err(failure)?;
         let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-        let more = listed.orders.len() > limit;
-        listed.orders.truncate(limit);
-        let items = listed.orders.into_iter().map(order_of).collect::<Result<Vec<_>, _>>()?;
-        let next =
-            items.last().filter(|_| more).map(|order| Cursor { id: order.id.get(), price: None, name: None });
-        Ok(Page { items, total: listed.total, next })
+        let more = ids.len() > limit;
+        ids.truncate(limit);
+        let next = ids.last().filter(|_| more).map(|id| Cursor { id: *id, price: None, name: None });
+        let query = sql(include_str!("sql/orders.sql"))
+            .bind::<Array<BigInt>, _>(ids)
+            .bind::<Nullable<BigInt>, _>(filter.seller_id.map(UserId::get));
+        let rows: Vec<Words> = query.load(&mut &*conn).await.map_err(failure)?;
+        drop(conn);
+        let items = rows.iter().map(|row| order_of(&row.doc)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page { items, total, next })
     }
 
     async fn news(&self, after: &[(OrderId, i64)]) -> Result<Vec<OrderNews>, StoreFailure> {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use diesel::{
     QueryableByName,
-    sql_types::{BigInt, Nullable, Text, Timestamptz},
+    sql_types::{Array, BigInt, Nullable, Text, Timestamptz},
 };
 use diesel_async::RunQueryDsl;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -17,15 +17,65 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
+    batches::{Batches, Work},
     pool::{Database, failure},
     rows::{Document, unexpected},
     sql::{Sql, sql},
 };
 
-/// The mail queue.
+/// The mail queue. Its task ends with its last clone.
 #[derive(Clone)]
 pub struct PgOutbox {
     database: Database,
+    finishing: Batches<Finishing>,
+}
+
+/// Writes down what came of mails.
+struct Finishing {
+    database: Database,
+}
+
+#[async_trait]
+impl Work for Finishing {
+    type Input = (MailId, MailOutcome);
+    type Output = ();
+    type Key = MailId;
+    type Thing = MailId;
+
+    const NAME: &'static str = "mail";
+    const LANES: usize = 1;
+    const WORTH_A_LANE: usize = 1;
+
+    fn key((id, _): &Self::Input) -> Option<MailId> {
+        Some(*id)
+    }
+
+    fn things((id, _): &Self::Input) -> Vec<MailId> {
+        vec![*id]
+    }
+
+    async fn run(&self, batch: &[Self::Input]) -> Result<Vec<()>, StoreFailure> {
+        let (mut ids, mut statuses, mut due, mut errors) = (vec![], vec![], vec![], vec![]);
+        for (id, outcome) in batch {
+            let (status, due_at, error) = match outcome {
+                MailOutcome::Sent => ("sent", None, None),
+                MailOutcome::Retry(due_at, error) => ("pending", Some(*due_at), Some(error.as_str())),
+                MailOutcome::Dead(error) => ("dead", None, Some(error.as_str())),
+            };
+            ids.push(id.get());
+            statuses.push(status);
+            due.push(due_at);
+            errors.push(error);
+        }
+        let query = sql(include_str!("sql/outbox/finish.sql"))
+            .bind::<Array<BigInt>, _>(ids)
+            .bind::<Array<Text>, _>(statuses)
+            .bind::<Array<Nullable<Timestamptz>>, _>(due)
+            .bind::<Array<Nullable<Text>>, _>(errors);
+        let mut conn = self.database.get().await?;
+        query.execute(&mut conn).await.map_err(failure)?;
+        Ok(vec![(); batch.len()])
+    }
 }
 
 #[derive(Deserialize)]
@@ -60,10 +110,11 @@ impl From<SummaryRow> for MailSummary {
 }
 
 impl PgOutbox {
-    /// The queue in `database`.
+    /// The queue in `database`. Needs a tokio runtime.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database }
+        let finishing = Batches::start(Finishing { database: database.clone() });
+        Self { database, finishing }
     }
 
     /// Deletes mails that were sent before `before`; returns how many.
@@ -120,18 +171,7 @@ impl Outbox for PgOutbox {
     }
 
     async fn finish(&self, id: MailId, outcome: &MailOutcome) -> Result<(), StoreFailure> {
-        let (status, due_at, error) = match outcome {
-            MailOutcome::Sent => ("sent", None, None),
-            MailOutcome::Retry(due_at, error) => ("pending", Some(*due_at), Some(error)),
-            MailOutcome::Dead(error) => ("dead", None, Some(error)),
-        };
-        let query = sql(include_str!("sql/outbox/finish.sql"))
-            .bind::<BigInt, _>(id.get())
-            .bind::<Text, _>(status)
-            .bind::<Nullable<Timestamptz>, _>(due_at)
-            .bind::<Nullable<Text>, _>(error);
-        self.execute(query).await?;
-        Ok(())
+        self.finishing.ask((id, outcome.clone())).await
     }
 
     async fn list(&self, status: Option<MailStatus>, limit: u32) -> Result<Vec<MailSummary>, StoreFailure> {

@@ -8,18 +8,18 @@ use std::collections::{BTreeMap, HashMap};
 use async_trait::async_trait;
 use diesel::{
     QueryableByName,
-    sql_types::{Array, BigInt, Binary, Jsonb, SmallInt, Text},
+    sql_types::{Array, BigInt, Binary, Integer, Jsonb, Nullable, SmallInt, Text, Timestamptz},
 };
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use futures_util::try_join;
-use serde::Serialize;
 use spicyjump_domain::{
     failure::StoreFailure,
     idempotency::{Answer, Once, OnceConflict, OnceKey, Replayable},
     ids::{OrderId, ProductId, UserId},
     locale::Locale,
-    mail::{Mail, Recipient},
+    mail::Recipient,
     money::{Currency, Money},
+    order::{Order, OrderLine},
     placing::{Offer, OrderAnswer, OrderPlacement, OrderRequest, Placed, PlacedOrder, Refusal, allocate},
 };
 
@@ -27,7 +27,7 @@ use crate::{
     batches::{Batches, Work},
     idempotency::Record,
     pool::{Database, failure, violated},
-    rows::{HistoryRow, LineRow, MovementRow, OrderRow, unexpected},
+    rows::unexpected,
     sql::{JsonText, Sql, sql},
 };
 
@@ -83,6 +83,7 @@ impl Work for Placing {
 
     const NAME: &'static str = "place";
     const LANES: usize = 2;
+    const WORTH_A_LANE: usize = 16;
 
     /// The second request with one key finds the first one's answer.
     fn key(job: &Job) -> Option<OnceKey> {
@@ -297,53 +298,71 @@ impl<'a> Writes<'a> {
         self.placed.is_empty() && self.answers.is_empty()
     }
 
-    /// `sql/place_orders.sql` with these orders as one document, and the answers column by column: they are large.
+    /// `sql/place_orders.sql` with the columns of all that is written.
     fn statement(&self) -> Result<Sql<'_>, serde_json::Error> {
-        let mut keys: Vec<&Kept> = self.answers.iter().collect();
-        // In one order, so that batches never wait for each other in a circle.
-        keys.sort_unstable_by_key(|kept| &kept.once.key);
-        let column =
-            |cell: fn(&OnceKey) -> &str| keys.iter().map(|kept| cell(&kept.once.key)).collect::<Vec<_>>();
-        let users: Vec<i64> = keys.iter().map(|kept| kept.once.key.user.get()).collect();
-        let fingerprints: Vec<&[u8]> = keys.iter().map(|kept| &kept.once.fingerprint[..]).collect();
-        // HTTP statuses fit.
-        let statuses: Vec<i16> =
-            keys.iter().map(|kept| i16::try_from(kept.status).unwrap_or(i16::MAX)).collect();
-        let bodies: Vec<&[u8]> = keys.iter().map(|kept| &kept.body[..]).collect();
-        Ok(sql(include_str!("sql/place_orders.sql"))
-            .bind::<Jsonb, _>(self.document()?)
-            .bind::<Array<BigInt>, _>(users)
-            .bind::<Array<Text>, _>(column(|key| &key.path))
-            .bind::<Array<Text>, _>(column(|key| &key.key))
-            .bind::<Array<Binary>, _>(fingerprints)
-            .bind::<Array<SmallInt>, _>(statuses)
-            .bind::<Array<Binary>, _>(bodies))
+        let orders: Vec<&Order> = self.placed.iter().map(|placed| &placed.order).collect();
+        let addresses = orders.iter().map(|order| JsonText::of(&order.shipping_address));
+        let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
+        let mails = self.placed.iter().filter_map(|placed| placed.mail.as_ref()).map(JsonText::of);
+        let mails = mails.collect::<Result<Vec<_>, _>>()?;
+        let statement = sql(include_str!("sql/place_orders.sql"))
+            .bind::<Array<BigInt>, _>(column(&orders, |order| order.id.get()))
+            .bind::<Array<Text>, _>(column(&orders, |order| order.number.as_str()))
+            .bind::<Array<BigInt>, _>(column(&orders, |order| order.buyer_id.get()))
+            .bind::<Array<Text>, _>(column(&orders, |order| order.status.code()))
+            .bind::<Array<Text>, _>(column(&orders, |order| order.payment_status.code()))
+            .bind::<Array<Text>, _>(column(&orders, |order| order.total.currency().code()))
+            .bind::<Array<BigInt>, _>(column(&orders, |order| order.total.minor()))
+            .bind::<Array<Jsonb>, _>(addresses)
+            .bind::<Array<Nullable<Text>>, _>(column(&orders, |order| order.note.as_deref()))
+            .bind::<Array<Nullable<Timestamptz>>, _>(column(&orders, |order| order.expires_at))
+            .bind::<Array<Timestamptz>, _>(column(&orders, |order| order.created_at))
+            .bind::<Array<Text>, _>(column(&orders, |order| {
+                order.history.as_slice().first().map_or("", |step| &step.reason)
+            }));
+        Ok(self.bind_keys(bind_lines(statement, &orders).bind::<Array<Jsonb>, _>(mails)))
     }
 
-    fn document(&self) -> Result<JsonText, serde_json::Error> {
-        let orders = || self.placed.iter().map(|placed| &placed.order);
-        JsonText::of(&Document {
-            orders: orders().map(OrderRow::awaiting_payment).collect(),
-            lines: orders()
-                .flat_map(|order| order.lines.iter().map(|line| LineRow::new(order.id, line)))
-                .collect(),
-            history: orders()
-                .flat_map(|order| order.history.iter().map(|entry| HistoryRow::new(order.id, entry)))
-                .collect(),
-            stock: orders()
-                .flat_map(|order| order.lines.iter().map(|line| MovementRow::sold(order, line)))
-                .collect(),
-            mails: self.placed.iter().filter_map(|placed| placed.mail.as_ref()).collect(),
-        })
+    fn bind_keys<'s>(&'s self, statement: Sql<'s>) -> Sql<'s> {
+        let mut kept: Vec<&Kept> = self.answers.iter().collect();
+        // In one order, so that batches never wait for each other in a circle.
+        kept.sort_unstable_by_key(|kept| &kept.once.key);
+        statement
+            .bind::<Array<BigInt>, _>(column(&kept, |kept| kept.once.key.user.get()))
+            .bind::<Array<Text>, _>(column(&kept, |kept| kept.once.key.path.as_str()))
+            .bind::<Array<Text>, _>(column(&kept, |kept| kept.once.key.key.as_str()))
+            .bind::<Array<Binary>, _>(column(&kept, |kept| &kept.once.fingerprint[..]))
+            // HTTP statuses fit.
+            .bind::<Array<SmallInt>, _>(column(&kept, |kept| i16::try_from(kept.status).unwrap_or(i16::MAX)))
+            .bind::<Array<Binary>, _>(column(&kept, |kept| &kept.body[..]))
     }
 }
 
-/// The parts of `sql/place_orders.sql`, each a table.
-#[derive(Serialize)]
-struct Document<'a> {
-    orders: Vec<OrderRow>,
-    lines: Vec<LineRow>,
-    history: Vec<HistoryRow>,
-    stock: Vec<MovementRow>,
-    mails: Vec<&'a Mail>,
+/// The lines of these orders, and what they take of each product.
+fn bind_lines<'s>(statement: Sql<'s>, orders: &[&'s Order]) -> Sql<'s> {
+    let lines: Vec<(&Order, &OrderLine)> =
+        orders.iter().flat_map(|order| order.lines.iter().map(|line| (*order, line))).collect();
+    let mut taken = BTreeMap::new();
+    for (_, line) in &lines {
+        *taken.entry(line.product_id.get()).or_insert(0) += i64::from(line.quantity);
+    }
+    let (products, quantities): (Vec<i64>, Vec<i64>) = taken.into_iter().unzip();
+    statement
+        .bind::<Array<BigInt>, _>(column(&lines, |(order, _)| order.id.get()))
+        .bind::<Array<BigInt>, _>(column(&lines, |(_, line)| line.product_id.get()))
+        .bind::<Array<BigInt>, _>(column(&lines, |(_, line)| line.seller_id.get()))
+        .bind::<Array<Text>, _>(column(&lines, |(_, line)| line.name.as_str()))
+        .bind::<Array<BigInt>, _>(column(&lines, |(_, line)| line.unit_price.minor()))
+        // At most 9,999.
+        .bind::<Array<Integer>, _>(column(&lines, |(_, line)| {
+            i32::try_from(line.quantity).unwrap_or(i32::MAX)
+        }))
+        .bind::<Array<Timestamptz>, _>(column(&lines, |(order, _)| order.created_at))
+        .bind::<Array<BigInt>, _>(products)
+        .bind::<Array<BigInt>, _>(quantities)
+}
+
+/// One column of all rows.
+fn column<T: Copy, V>(rows: &[T], cell: impl Fn(T) -> V) -> Vec<V> {
+    rows.iter().map(|row| cell(*row)).collect()
 }

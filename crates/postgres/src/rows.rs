@@ -36,8 +36,6 @@ pub(crate) struct OrderRow {
     pub(crate) id: OrderId,
     number: String,
     buyer_id: UserId,
-    #[serde(skip_serializing)]
-    buyer: Recipient,
     status: OrderStatus,
     payment_status: PaymentStatus,
     currency: Currency,
@@ -56,17 +54,6 @@ pub(crate) struct OrderRow {
     created_at: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
     updated_at: OffsetDateTime,
-    #[serde(skip_serializing)]
-    lines: Vec<LineRow>,
-    #[serde(skip_serializing)]
-    history: Vec<HistoryRow>,
-}
-
-impl OrderRow {
-    /// A new order, which is due when it expires.
-    pub(crate) fn awaiting_payment(order: &Order) -> Self {
-        Self { due_at: order.expires_at, ..Self::from(order) }
-    }
 }
 
 impl From<&Order> for OrderRow {
@@ -75,7 +62,6 @@ impl From<&Order> for OrderRow {
             id: order.id,
             number: order.number.clone(),
             buyer_id: order.buyer_id,
-            buyer: order.buyer.clone(),
             status: order.status,
             payment_status: order.payment_status,
             currency: order.total.currency(),
@@ -90,25 +76,33 @@ impl From<&Order> for OrderRow {
             due_at: None,
             created_at: order.created_at,
             updated_at: order.updated_at,
-            lines: vec![],
-            history: vec![],
         }
     }
 }
 
-impl TryFrom<OrderRow> for Order {
+/// An order as it is read: see `sql/orders.sql`.
+#[derive(Deserialize)]
+struct OrderDocument {
+    row: OrderRow,
+    buyer: Recipient,
+    lines: Vec<LineRow>,
+    history: Vec<HistoryRow>,
+}
+
+impl TryFrom<OrderDocument> for Order {
     type Error = MoneyError;
 
-    fn try_from(row: OrderRow) -> Result<Self, MoneyError> {
+    fn try_from(document: OrderDocument) -> Result<Self, MoneyError> {
+        let OrderDocument { row, buyer, lines, history } = document;
         let money = |minor| Money::new(minor, row.currency);
         Ok(Self {
             total: money(row.total_minor)?,
             refunded: money(row.refunded_minor)?,
-            lines: row.lines.iter().map(|line| line.to_line(row.currency)).collect::<Result<_, _>>()?,
+            lines: lines.into_iter().map(|line| line.into_line(row.currency)).collect::<Result<_, _>>()?,
             id: row.id,
             number: row.number,
             buyer_id: row.buyer_id,
-            buyer: row.buyer,
+            buyer,
             status: row.status,
             payment_status: row.payment_status,
             shipping_address: row.shipping_address,
@@ -119,7 +113,7 @@ impl TryFrom<OrderRow> for Order {
             version: row.version,
             created_at: row.created_at,
             updated_at: row.updated_at,
-            history: row.history.into_iter().map(Into::into).collect(),
+            history: history.into_iter().map(Into::into).collect(),
         })
     }
 }
@@ -150,17 +144,17 @@ impl LineRow {
         }
     }
 
-    fn to_line(&self, currency: Currency) -> Result<OrderLine, MoneyError> {
+    fn into_line(self, currency: Currency) -> Result<OrderLine, MoneyError> {
         let unit_price = Money::new(self.unit_price_minor, currency)?;
         Ok(OrderLine {
             product_id: self.product_id,
             seller_id: self.seller_id,
-            name: self.name.clone(),
+            name: self.name,
             unit_price,
             quantity: self.quantity,
             line_total: unit_price.times(self.quantity)?,
             fulfilment: self.fulfilment,
-            shipment: self.shipment.clone(),
+            shipment: self.shipment,
         })
     }
 }
@@ -425,18 +419,12 @@ impl MovementRow {
             at: order.updated_at,
         }
     }
-
-    /// The pieces of a line, taken when its order is placed.
-    pub(crate) fn sold(order: &Order, line: &OrderLine) -> Self {
-        let delta = -i64::from(line.quantity);
-        Self::new(order, &StockMovement { product_id: line.product_id, delta, kind: MovementKind::Sold })
-    }
 }
 
 /// The books as they are read: see `sql/load_books.sql`.
 #[derive(Deserialize)]
-pub(crate) struct BookRow {
-    order: OrderRow,
+struct BookRow {
+    order: OrderDocument,
     payments: Vec<PaymentRow>,
     refunds: Vec<RefundRow>,
     disputes: Vec<DisputeRow>,
@@ -455,14 +443,14 @@ impl TryFrom<BookRow> for OrderBook {
     }
 }
 
-/// Reads an order from its document: see `sql/order_document.sql`.
-pub(crate) fn order_of(doc: Value) -> Result<Order, StoreFailure> {
-    let row: OrderRow = serde_json::from_value(doc).map_err(unexpected)?;
-    row.try_into().map_err(unexpected)
+/// Reads an order from its document.
+pub(crate) fn order_of(doc: &str) -> Result<Order, StoreFailure> {
+    let document: OrderDocument = serde_json::from_str(doc).map_err(unexpected)?;
+    document.try_into().map_err(unexpected)
 }
 
 /// Reads an order's books from their document.
-pub(crate) fn book_of(doc: Value) -> Result<OrderBook, StoreFailure> {
-    let row: BookRow = serde_json::from_value(doc).map_err(unexpected)?;
+pub(crate) fn book_of(doc: &str) -> Result<OrderBook, StoreFailure> {
+    let row: BookRow = serde_json::from_str(doc).map_err(unexpected)?;
     row.try_into().map_err(unexpected)
 }

@@ -1,9 +1,6 @@
--- A dead letter that was requeued meanwhile stays as it is.
-WITH input AS (
-    SELECT $1 AS id, $2 AS status, $3 AS due_at, $4 AS error
-)
+-- What came of a batch of mails. A dead letter that was requeued meanwhile stays as it is.
 UPDATE outbox o
-SET status = input.status, attempts = o.attempts + 1, due_at = coalesce(input.due_at, o.due_at),
-    last_error = input.error, finished_at = CASE WHEN input.status <> 'pending' THEN now() END
-FROM input
-WHERE o.id = input.id AND o.status = 'pending'
+SET status = tried.status, attempts = o.attempts + 1, due_at = coalesce(tried.due_at, o.due_at),
+    last_error = tried.error, finished_at = CASE WHEN tried.status <> 'pending' THEN now() END
+FROM unnest($1, $2, $3, $4) AS tried (id, status, due_at, error)
+WHERE o.id = tried.id AND o.status = 'pending'
