@@ -94,8 +94,17 @@ impl Webhooks {
         };
         for which in subjects(&event.fact) {
             match self.desk.update(which, record, apply).await {
-                Ok(_) => return Ok(Handled::Applied),
-                Err(UpdateError::KnownEvent) => return Ok(Handled::Known),
+                Ok(_) => {
+                    if matches!(which, BookOf::Order(_)) {
+                        self.catch_up(&event.fact).await?;
+                    }
+                    return Ok(Handled::Applied);
+                }
+                Err(UpdateError::KnownEvent) => {
+                    // Its first delivery may have been cut short after its own effect.
+                    self.catch_up(&event.fact).await?;
+                    return Ok(Handled::Known);
+                }
                 Err(UpdateError::Store(failure)) => return Err(failure),
                 Err(UpdateError::NotFound) => {}
                 Err(UpdateError::Refused(never)) => match never {},
@@ -106,6 +115,19 @@ impl Webhooks {
             None => true,
         };
         Ok(if new { Handled::Foreign } else { Handled::Known })
+    }
+
+    /// An intent that only its metadata made ours was unknown until now: what came about it before, a refund or a
+    /// dispute, is applied now (known-failures.md, 9).
+    async fn catch_up(&self, fact: &ProviderFact) -> Result<(), StoreFailure> {
+        let ProviderFact::Intent(IntentReport { intent_id, .. }) = fact else { return Ok(()) };
+        for id in self.desk.store.foreign_events(intent_id).await? {
+            let Some(payload) = self.desk.store.event_payload(&id).await? else { continue };
+            if let Ok(event) = self.verifier.parse(payload.as_bytes()) {
+                Box::pin(self.apply(&event, None)).await?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -370,6 +370,14 @@ impl OrderStore for PgOrders {
         Ok(rows.into_iter().next().map(|row| row.doc))
     }
 
+    async fn foreign_events(&self, intent_id: &str) -> Result<Vec<String>, StoreFailure> {
+        let text = "SELECT id AS doc FROM provider_events WHERE order_id IS NULL AND strpos(payload, $1) > 0 \
+                    ORDER BY received_at, id";
+        let mut conn = self.database.get().await?;
+        let rows: Vec<Words> = sql(text).bind::<Text, _>(intent_id).load(&mut conn).await.map_err(failure)?;
+        Ok(rows.into_iter().map(|row| row.doc).collect())
+    }
+
     async fn lease_due(
         &self,
         now: OffsetDateTime,

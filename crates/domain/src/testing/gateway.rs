@@ -53,6 +53,7 @@ struct Provider {
     faults: VecDeque<Fault>,
     calls: Vec<String>,
     refunds_take_time: bool,
+    is_terse: bool,
 }
 
 struct StoredAnswer {
@@ -86,6 +87,11 @@ impl FakeGateway {
     /// Whether refunds stay pending until [`Self::settle_refund`].
     pub fn let_refunds_take_time(&self, they_do: bool) {
         self.provider().refunds_take_time = they_do;
+    }
+
+    /// Declines say no more than why: neither which charge failed nor how the intent stands.
+    pub fn be_terse(&self) {
+        self.provider().is_terse = true;
     }
 
     /// The calls that arrived, as `POST path` or `GET path`.
@@ -235,7 +241,7 @@ fn frozen(path: &str, body: String, key: &str, now: OffsetDateTime) -> FrozenReq
     FrozenRequest { path: path.into(), body, idempotency_key: key.into(), frozen_at: now }
 }
 
-/// Deliveries are event ids, signed with [`FakeGateway::SIGNATURE`].
+/// Deliveries are event ids or payloads, signed with [`FakeGateway::SIGNATURE`].
 impl WebhookVerifier for FakeGateway {
     fn verify(
         &self,
@@ -248,7 +254,9 @@ impl WebhookVerifier for FakeGateway {
 
     fn parse(&self, body: &[u8]) -> Result<ProviderEvent, WebhookError> {
         let provider = self.provider();
-        let event = provider.events.iter().find(|event| event.payload.as_bytes() == body);
+        let is_it =
+            |event: &&ProviderEvent| [&event.id, &event.payload].iter().any(|it| it.as_bytes() == body);
+        let event = provider.events.iter().find(is_it);
         event.cloned().ok_or(WebhookError::Body)
     }
 }

@@ -42,6 +42,8 @@ struct State {
     unreadable: BTreeSet<OrderId>,
     ledger: Vec<LedgerEntry>,
     events: BTreeMap<String, EventRecord>,
+    /// Those that were about nothing of ours, in the order in which they came.
+    foreign_events: Vec<String>,
     once: BTreeMap<OnceKey, idempotency::Record>,
     mails: Vec<StoredMail>,
 }

@@ -147,6 +147,11 @@ impl OrderStore for Ports {
         self.shop.fresh_ids().await
     }
 
+    async fn foreign_events(&self, intent_id: &str) -> Result<Vec<String>, StoreFailure> {
+        let way = self.arrive().await?;
+        way.back(self.shop.foreign_events(intent_id).await)
+    }
+
     async fn record_event(&self, event: &EventRecord) -> Result<bool, StoreFailure> {
         let way = self.arrive().await?;
         let is_new = self.shop.record_event(event).await?;

@@ -41,6 +41,32 @@ fn an_event_that_comes_before_our_own_call_has_returned_finds_its_order() {
 }
 
 #[test]
+fn what_came_about_an_intent_before_it_was_known_counts_once_it_is() {
+    let bench = Workbench::default();
+    let order = bench.order().id;
+    bench.gateway.fail_next(Fault::After);
+    assert!(bench.pay(order, None, 1).is_err());
+    let intent = bench.gateway.intents()[0].id.clone();
+    bench.gateway.conclude(&intent, Outcome::Succeeds);
+    bench.gateway.refund_at_dashboard(&intent, 4_000).unwrap();
+    bench.gateway.open_dispute(&intent);
+
+    let (intents, others): (Vec<_>, Vec<_>) =
+        bench.gateway.events(0).into_iter().partition(|event| event.kind.starts_with("payment_intent."));
+    for event in &others {
+        assert_eq!(bench.hear(&event.id), Handled::Foreign, "{}", event.kind);
+    }
+    assert_eq!(bench.hear(&intents.last().unwrap().id), Handled::Applied);
+    let book = bench.book(order);
+    assert_eq!((book.order.status, book.order.refunded), (OrderStatus::Paid, usd(4_000)));
+    assert_eq!(book.order.payment_status, PaymentStatus::Disputed);
+    assert_eq!((book.refunds.len(), book.disputes.len()), (1, 1));
+    // Whatever is repeated changes nothing.
+    bench.hear_all_events();
+    assert_eq!(bench.book(order).order.refunded, usd(4_000));
+}
+
+#[test]
 fn late_money_revives_the_order_or_goes_back() {
     for (sold_meanwhile, status, gone) in
         [(9, OrderStatus::Paid, vec![]), (10, OrderStatus::Expired, vec![10_000])]

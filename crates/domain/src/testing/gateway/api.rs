@@ -4,7 +4,9 @@ use time::OffsetDateTime;
 
 use super::{Answer, FakeIntent, FakeRefund, Outcome, Provider, rejected};
 use crate::{
-    gateway::{FrozenRequest, GatewayError, IntentReport, IntentStatus, ProviderAmount, RefundStatus},
+    gateway::{
+        Decline, FrozenRequest, GatewayError, IntentReport, IntentStatus, ProviderAmount, RefundStatus,
+    },
     ids::OrderId,
 };
 
@@ -67,6 +69,10 @@ impl Provider {
         let intent = self.intent(id)?;
         if !intent.waits_for_the_buyer() {
             return Err(unexpected(intent.report(now)));
+        }
+        if let (true, Outcome::IsDeclined(reason)) = (self.is_terse, outcome) {
+            let decline = Decline { reason, decline_code: "generic_decline".into() };
+            return Err(GatewayError::Declined { decline, intent: None });
         }
         let report = self.conclude(id, outcome, now)?;
         match report.last_error.clone() {

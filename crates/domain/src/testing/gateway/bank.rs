@@ -207,7 +207,15 @@ impl Provider {
 
     fn tell(&mut self, kind: String, fact: ProviderFact, created_at: OffsetDateTime) -> String {
         let id = self.new_id("evt");
-        self.events.push(ProviderEvent { payload: id.clone(), id: id.clone(), kind, created_at, fact });
+        let intent_id = match &fact {
+            ProviderFact::Intent(report) => Some(&report.intent_id),
+            ProviderFact::Refund(report) => report.intent_id.as_ref(),
+            ProviderFact::Charge(report) => report.intent_id.as_ref(),
+            ProviderFact::Dispute(report) => report.intent_id.as_ref(),
+            ProviderFact::Unknown => None,
+        };
+        let payload = format!("{id} about {}", intent_id.map_or("something else", String::as_str));
+        self.events.push(ProviderEvent { payload, id: id.clone(), kind, created_at, fact });
         id
     }
 }

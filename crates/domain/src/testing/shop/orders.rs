@@ -61,12 +61,20 @@ impl OrderStore for MemoryShop {
         let is_new = !state.events.contains_key(&event.id);
         if is_new {
             state.events.insert(event.id.clone(), event.clone());
+            state.foreign_events.push(event.id.clone());
         }
         Ok(is_new)
     }
 
     async fn event_payload(&self, id: &str) -> Result<Option<String>, StoreFailure> {
         Ok(self.state().events.get(id).map(|event| event.payload.clone()))
+    }
+
+    async fn foreign_events(&self, intent_id: &str) -> Result<Vec<String>, StoreFailure> {
+        let state = self.state();
+        let names =
+            |id: &&String| state.events.get(*id).is_some_and(|event| event.payload.contains(intent_id));
+        Ok(state.foreign_events.iter().filter(names).cloned().collect())
     }
 
     async fn lease_due(

@@ -148,9 +148,17 @@ async fn gives_each_event_its_effect_once(bench: &Bench<'_>) {
     assert_eq!(bench.book(id).await, first.book);
     assert!(!bench.orders.record_event(&paid).await.unwrap());
 
-    let foreign = event(&book, "foreign");
+    let intent_id = format!("pi_foreign_{id}");
+    let payload = format!(r#"{{"payment_intent": "{intent_id}"}}"#);
+    let foreign = crate::payment::EventRecord { payload: payload.clone(), ..event(&book, "foreign") };
     assert!(bench.orders.record_event(&foreign).await.unwrap());
     assert!(!bench.orders.record_event(&foreign).await.unwrap());
+    // One that had its effect names the same intent.
+    let ours = crate::payment::EventRecord { payload, ..event(&book, "ours") };
+    let change = bench.change(id, NOW, Some(ours), |_| {}).await;
+    assert_eq!(refusal(bench.orders.save(&change).await), "written");
+    assert_eq!(bench.orders.foreign_events(&intent_id).await.unwrap(), std::slice::from_ref(&foreign.id));
+    assert!(bench.orders.foreign_events(&format!("{intent_id}_")).await.unwrap().is_empty());
     let known = bench.change(id, NOW, Some(foreign), |_| {}).await;
     assert_eq!(refusal(bench.orders.save(&known).await), "known event");
 }

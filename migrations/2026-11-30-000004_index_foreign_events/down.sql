@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY provider_events_foreign;
