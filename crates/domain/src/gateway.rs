@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::{
     ids::{OrderId, RefundId},
-    money::Money,
+    money::{Currency, Money},
 };
 
 /// A request to the provider, byte for byte as it was first sent and as every retry sends it again.
@@ -52,7 +52,7 @@ pub struct IntentDraft {
 pub struct ProviderAmount {
     /// In minor units.
     pub minor: i64,
-    /// The lower-case ISO 4217 code.
+    /// The lower-case ISO 4217 code; empty where the provider leaves it out, as of a refund, whose charge has said it.
     pub currency: String,
 }
 
@@ -61,6 +61,13 @@ impl ProviderAmount {
     #[must_use]
     pub fn is(&self, money: Money) -> bool {
         self.minor == money.minor() && self.currency.eq_ignore_ascii_case(money.currency().code())
+    }
+
+    /// The amount as money in `currency`; `None` where it is in another one, or out of range.
+    #[must_use]
+    pub fn in_currency(&self, currency: Currency) -> Option<Money> {
+        let same = self.currency.is_empty() || self.currency.eq_ignore_ascii_case(currency.code());
+        Money::new(self.minor, currency).ok().filter(|_| same)
     }
 }
 

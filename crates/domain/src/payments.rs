@@ -7,7 +7,7 @@ mod refunds;
 
 use std::sync::Arc;
 
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::{
@@ -36,6 +36,9 @@ pub const MAX_REFUSED: usize = 50;
 /// A refund that was asked for without an idempotency key, and again after this long, is one whose call failed: three
 /// repetitions pause for two seconds at least. Two that are asked for within it are two.
 pub const ASKED_AGAIN: Duration = Duration::seconds(2);
+
+/// A provider that needed this long for a refusal does not tell either what became of the request.
+const SLOW: Duration = Duration::seconds(10);
 
 /// Where a payment's own page is.
 pub trait CheckoutLinks: Send + Sync {
@@ -263,7 +266,8 @@ impl Payments {
     /// See [`PaymentError`]. Where the provider refuses the amount, the payment is given up.
     pub async fn create_intent(&self, payment: &Payment) -> Result<Payment, PaymentError> {
         let Some(request) = &payment.create_request else { return Err(PaymentError::InvalidState) };
-        let age = self.desk.clock.now() - request.frozen_at;
+        let asked_at = self.desk.clock.now();
+        let age = asked_at - request.frozen_at;
         let found = if age < RESEND_LIMIT {
             match self.gateway.send_intent(request).await {
                 // The answer to this very request is about this payment, whatever metadata it repeats.
@@ -276,12 +280,16 @@ impl Payments {
                     return Err(error.into());
                 }
                 // The provider keeps a 500 under its key for a day and repeats it: only looking helps then.
-                Err(error @ GatewayError::Unavailable { .. }) if age >= ASKED_AGAIN => {
-                    let found = self.find_intent(payment).await?;
-                    if found.is_none() && age < SEARCHABLE {
-                        return Err(error.into());
+                Err(error @ GatewayError::Unavailable { .. })
+                    if age >= ASKED_AGAIN && !self.is_slow(asked_at) =>
+                {
+                    match self.find_intent(payment).await {
+                        Ok(Some(report)) => Some(report),
+                        Ok(None) if age >= SEARCHABLE => None,
+                        Err(PaymentError::Store(failure)) => return Err(failure.into()),
+                        // What it says about its intents says nothing about this request.
+                        Ok(None) | Err(_) => return Err(error.into()),
                     }
-                    found
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -292,6 +300,10 @@ impl Payments {
             Some(report) => self.apply(payment.id, &report, false).await,
             None => self.give_up(payment).await,
         }
+    }
+
+    fn is_slow(&self, asked_at: OffsetDateTime) -> bool {
+        self.desk.clock.now() - asked_at >= SLOW
     }
 
     /// The intent whose creation was cut short, where the provider has one.
@@ -343,13 +355,14 @@ impl Payments {
         match self.gateway.send_intent(&request).await {
             Ok(report) => self.apply(payment.id, &report, true).await,
             Err(GatewayError::Declined { decline, intent }) => {
-                let payment = match intent {
-                    Some(report) => {
-                        let report = IntentReport { last_error: Some(decline.clone()), ..*report };
-                        self.apply(payment.id, &report, true).await?
-                    }
-                    None => self.check(payment).await?,
+                let report = match intent {
+                    Some(report) => *report,
+                    None => self.gateway.retrieve_intent(intent_id).await?,
                 };
+                // Where the provider does not name the charge, the attempt tells one failure from the next.
+                let failed_charge = report.failed_charge.or(Some(request.idempotency_key));
+                let report = IntentReport { last_error: Some(decline.clone()), failed_charge, ..report };
+                let payment = self.apply(payment.id, &report, true).await?;
                 Err(PaymentError::Declined(decline, Box::new(payment)))
             }
             Err(GatewayError::UnexpectedState { .. }) => {

@@ -121,7 +121,10 @@ fn payment_step(book: &OrderBook, payment: &Payment, policy: &Policy) -> (Offset
     let next_check = payment.checked_at + policy.reconcile_after;
     if payment.state == PaymentState::Creating {
         let patience = if payment.cancel_requested { Duration::ZERO } else { TAKEOVER };
-        return (payment.checked_at + patience, Step::FinishCreation(payment.id));
+        let takeover = payment.checked_at + patience;
+        // The window does not wait for a request: one that still runs asks the same under the same key.
+        let at = book.order.expires_at.map_or(takeover, |expires_at| takeover.min(expires_at));
+        return (at, Step::FinishCreation(payment.id));
     }
     if payment.cancel_requested {
         // One that the bank is working on cannot be cancelled: ask again later.

@@ -74,7 +74,8 @@ fn unexpected_state(code: &str, error: &Failure, now: OffsetDateTime) -> Gateway
 fn intent(error: &Failure, now: OffsetDateTime) -> Option<Box<IntentReport>> {
     let raw = error.payment_intent.as_ref()?;
     let intent: Intent = serde_json::from_str(raw.get()).ok()?;
-    Some(Box::new(intent.report(now)))
+    let report = intent.report(now);
+    Some(Box::new(IntentReport { failed_charge: report.failed_charge.or_else(|| error.charge()), ..report }))
 }
 
 /// Ours to repair, so it is logged as an error; the message is left out, it may quote what we sent.

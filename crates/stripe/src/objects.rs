@@ -27,7 +27,7 @@ pub(crate) struct Intent {
 pub(crate) struct Refund {
     id: String,
     amount: i64,
-    /// The charge's own, so nothing depends on it.
+    /// The charge's own: where it is missing, nothing is.
     #[serde(default)]
     currency: String,
     status: Option<String>,
@@ -39,6 +39,7 @@ pub(crate) struct Refund {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Charge {
     amount_refunded: i64,
+    #[serde(default)]
     currency: String,
     payment_intent: Option<Reference>,
     refunds: Option<Page<Refund>>,
@@ -48,10 +49,12 @@ pub(crate) struct Charge {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Dispute {
     id: String,
+    /// Without it the dispute still holds the order up.
+    #[serde(default)]
     amount: i64,
-    /// The charge's own, so nothing depends on it.
     #[serde(default)]
     currency: String,
+    #[serde(default)]
     status: String,
     payment_intent: Option<Reference>,
 }
@@ -174,6 +177,11 @@ impl Dispute {
 }
 
 impl Failure {
+    /// The charge that failed.
+    pub(crate) fn charge(&self) -> Option<String> {
+        self.charge.as_ref().map(|charge| charge.0.clone())
+    }
+
     /// The failure as a refused attempt to pay. The decline code is the more exact one, so it is asked first.
     pub(crate) fn decline(&self) -> Decline {
         let codes = [self.decline_code.as_deref(), self.code.as_deref()];

@@ -85,7 +85,8 @@ impl Payments {
             return Ok(refund.clone());
         }
         let payment = book.payment(refund.payment_id).ok_or(PaymentError::PaymentNotFound)?;
-        let age = self.desk.clock.now() - request.frozen_at;
+        let asked_at = self.desk.clock.now();
+        let age = asked_at - request.frozen_at;
         let sent = if age < RESEND_LIMIT {
             match self.gateway.send_refund(request).await {
                 // The answer to this very request is about this refund, whatever it repeats.
@@ -93,8 +94,10 @@ impl Payments {
                     Ok(RefundReport { intent_id: payment.intent_id.clone(), refund_id: Some(id), ..report })
                 }
                 // The provider keeps a 500 under its key for a day and repeats it: only looking helps then.
-                Err(error @ GatewayError::Unavailable { .. }) if age >= ASKED_AGAIN => {
-                    self.find_refund(payment, id).await?.ok_or(error)
+                Err(error @ GatewayError::Unavailable { .. })
+                    if age >= ASKED_AGAIN && !self.is_slow(asked_at) =>
+                {
+                    self.find_refund(payment, id).await.ok().flatten().ok_or(error)
                 }
                 Err(error) => Err(error),
             }

@@ -8,16 +8,14 @@ use crate::{
 };
 
 impl Draft {
-    /// Applies what a dispute's event says. Opposite facts get opposite entries (known-failures.md, 23).
+    /// Applies what a dispute's event says. Opposite facts get opposite entries (known-failures.md, 23). One in another
+    /// currency than the payment's holds the order up like any other, but its sum has no place in the books.
     pub fn apply_dispute(&mut self, report: &DisputeReport) {
         let Some(payment) = report.intent_id.as_deref().and_then(|id| self.book.payment_of_intent(id)) else {
             return;
         };
         let (payment_id, currency) = (payment.id, payment.captured.currency());
-        let Ok(amount) = Money::new(report.amount.minor, currency) else { return };
-        if !report.amount.is(amount) {
-            return;
-        }
+        let amount = report.amount.in_currency(currency).unwrap_or(Money::zero(currency));
         let position = self.book.disputes.iter().position(|dispute| dispute.dispute_id == report.dispute_id);
         let index = position.unwrap_or_else(|| {
             self.book.disputes.push(Dispute {
@@ -31,6 +29,7 @@ impl Draft {
             self.book.disputes.len() - 1
         });
         let dispute = &mut self.book.disputes[index];
+        let amount = dispute.amount;
         let closes = matches!(report.phase, DisputePhase::Closed | DisputePhase::FundsReinstated)
             || matches!(report.status.as_str(), "won" | "lost" | "warning_closed" | "prevented");
         // A closed dispute stays closed, whatever arrives late.

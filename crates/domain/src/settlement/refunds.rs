@@ -143,7 +143,8 @@ impl Draft {
             |refund: &Refund| refund.provider_refund_id.as_deref() == Some(&report.provider_refund_id);
         let ours =
             |refund: &Refund| refund.provider_refund_id.is_none() && Some(refund.id) == report.refund_id;
-        let unnamed = |refund: &Refund| unnamed_of(refund, payment_id) && report.amount.is(refund.amount);
+        let amount = report.amount.in_currency(self.book.order.total.currency());
+        let unnamed = |refund: &Refund| unnamed_of(refund, payment_id) && amount == Some(refund.amount);
         let refunds = &self.book.refunds;
         let found = refunds
             .iter()
@@ -153,8 +154,8 @@ impl Draft {
         if found.is_some() {
             return found;
         }
-        let amount = Money::new(report.amount.minor, self.book.order.total.currency()).ok()?;
-        if !report.amount.is(amount) || self.fresh_refund_is_used() {
+        let amount = amount?;
+        if self.fresh_refund_is_used() {
             return None;
         }
         // Unnamed money stood for this refund and others: what stays unexplained comes again with the next
@@ -188,9 +189,7 @@ impl Draft {
         let minor = if is_certain { unexplained - perhaps } else { unexplained };
         let Ok(amount) = Money::new(minor, currency) else { return };
         // One new refund at most fits the fresh id; a further one comes with its own `refund.*` event.
-        if amount.is_zero()
-            || self.fresh_refund_is_used()
-            || !report.refunded.currency.eq_ignore_ascii_case(currency.code())
+        if amount.is_zero() || self.fresh_refund_is_used() || report.refunded.in_currency(currency).is_none()
         {
             return;
         }

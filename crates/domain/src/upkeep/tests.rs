@@ -27,6 +27,13 @@ fn next(case: &Case) -> Option<(i64, &'static str)> {
     Some(((at - NOW).whole_seconds(), name))
 }
 
+fn created_at(seconds: i64) -> Case {
+    let mut case = Case::unpaid();
+    case.now = NOW + Duration::seconds(seconds);
+    case.add_payment();
+    case
+}
+
 fn creating() -> Case {
     let mut case = Case::unpaid();
     case.add_payment();
@@ -57,6 +64,7 @@ fn an_unpaid_order_is_asked_about_and_then_closed() {
     let cases = [
         ("nothing tried", Case::unpaid(), Some((1_800, "expire"))),
         ("its creation is under way", creating(), Some((60, "finish creation"))),
+        ("created just before the end", created_at(1_790), Some((1_800, "finish creation"))),
         ("called off while it was created", cancelled(creating()), Some((0, "finish creation"))),
         ("open", Case::open(), Some((300, "check intent"))),
         ("asked just before the end", checked_at(Case::open(), 1_700), Some((1_800, "close intent"))),

@@ -81,6 +81,38 @@ fn after_a_decline_the_buyer_is_told_and_may_try_again_on_the_same_intent() {
 }
 
 #[test]
+fn each_decline_is_told_once_however_little_the_provider_says_about_it() {
+    let bench = Workbench::default();
+    bench.gateway.be_terse();
+    let order = bench.order().id;
+    for claim in [1, 1, 2] {
+        let Err(PaymentError::Declined(decline, payment)) = bench.pay(order, DECLINED, claim) else {
+            panic!("not declined");
+        };
+        assert_eq!(decline.reason, DeclineReason::InsufficientFunds);
+        assert_eq!(payment.state, PaymentState::RequiresPaymentMethod);
+        assert_eq!(status(&bench, order), (OrderStatus::Pending, PaymentStatus::Failed));
+    }
+    let is_told = |mail: &MailContent| matches!(mail, MailContent::PaymentFailed { .. });
+    let told = bench.shop.mails().into_iter().filter(|queued| is_told(&queued.mail.content));
+    assert_eq!(told.count(), 2, "two attempts, one of them asked for twice");
+}
+
+#[test]
+fn a_provider_that_answers_nothing_well_is_away_however_it_says_so() {
+    let bench = Workbench::default();
+    let order = bench.order().id;
+    bench.gateway.fail_next(Fault::Before);
+    assert!(matches!(bench.pay(order, None, 1), Err(PaymentError::Unavailable(_))));
+    // Later the call fails again, and so does the look at what became of it.
+    bench.clock.advance(Duration::seconds(5));
+    bench.gateway.fail_next(Fault::Before);
+    bench.gateway.fail_next(Fault::Rejected);
+    assert!(matches!(bench.pay(order, None, 1), Err(PaymentError::Unavailable(_))));
+    assert_eq!(bench.pay(order, None, 1).unwrap().0.state, PaymentState::RequiresPaymentMethod);
+}
+
+#[test]
 fn three_d_secure_hands_the_secret_back_and_ends_in_the_browser() {
     let bench = Workbench::default();
     let order = bench.order().id;

@@ -1,5 +1,5 @@
 use crate::{
-    gateway::{DisputePhase, IntentStatus, RefundStatus},
+    gateway::{DisputePhase, DisputeReport, IntentStatus, ProviderAmount, RefundStatus},
     order::{OrderStatus, PaymentStatus},
     payment::LedgerKind,
     settlement::{RefundRefusal, RefundRequest, orphan},
@@ -107,20 +107,40 @@ fn money_that_must_go_back_waits_for_the_bank() {
 }
 
 #[test]
-fn a_dispute_in_another_currency_or_of_another_intent_is_left_alone() {
+fn a_dispute_of_another_intent_is_left_alone() {
     let mut case = Case::paid();
     let before = case.book.clone();
-    for (intent, currency) in
-        [(case.payment().intent_id.clone(), "eur"), (Some("pi_other".into()), "usd"), (None, "usd")]
-    {
-        let report = crate::gateway::DisputeReport {
-            dispute_id: "dp_1".into(),
-            intent_id: intent,
-            amount: crate::gateway::ProviderAmount { minor: 2_500, currency: currency.into() },
-            phase: Opened,
-            status: "needs_response".into(),
-        };
+    for intent in [Some("pi_other"), None] {
+        let report = report_of(intent, "usd", Opened, "needs_response");
         case.change(|draft| draft.apply_dispute(&report));
     }
     assert_eq!(case.book, before);
+}
+
+#[test]
+fn a_dispute_in_another_currency_holds_the_order_up_and_books_nothing() {
+    for (currency, booked) in [("eur", 0), ("", 2_500), ("USD", 2_500)] {
+        let mut case = Case::paid();
+        let intent = case.payment().intent_id.clone();
+        for (phase, status, standing) in [
+            (Opened, "needs_response", PaymentStatus::Disputed),
+            (FundsWithdrawn, "needs_response", PaymentStatus::Disputed),
+            (Closed, "lost", PaymentStatus::Paid),
+        ] {
+            let report = report_of(intent.as_deref(), currency, phase, status);
+            case.change(|draft| draft.apply_dispute(&report));
+            assert_eq!(case.status().1, standing, "{currency} {phase:?}");
+        }
+        assert_eq!(case.booked(LedgerKind::Disputed), booked, "{currency}");
+    }
+}
+
+fn report_of(intent: Option<&str>, currency: &str, phase: DisputePhase, status: &str) -> DisputeReport {
+    DisputeReport {
+        dispute_id: "dp_1".into(),
+        intent_id: intent.map(Into::into),
+        amount: ProviderAmount { minor: 2_500, currency: currency.into() },
+        phase,
+        status: status.into(),
+    }
 }
