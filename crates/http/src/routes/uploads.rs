@@ -32,6 +32,9 @@ const PRESIGNED_SECONDS: u32 = 3600;
 /// Uploads that are on this machine's disk at once: with the largest files, 1.25 GiB. More are refused.
 const MAX_SPOOLED: usize = 128;
 
+/// Uploads that are received at once. The others wait in their sockets: one that is received holds some hundred KiB.
+const MAX_RECEIVING: usize = 48;
+
 /// Uploads that are sent to the store at once. The others wait on the disk.
 const MAX_SENDING: usize = 32;
 
@@ -40,6 +43,7 @@ pub struct ImageUploads {
     store: Arc<dyn ImageStore>,
     cdn: CdnBase,
     spooled: Semaphore,
+    receiving: Semaphore,
     sending: Semaphore,
 }
 
@@ -47,7 +51,8 @@ impl ImageUploads {
     /// Into this store, whose images are read below `cdn`.
     #[must_use]
     pub fn new(store: Arc<dyn ImageStore>, cdn: CdnBase) -> Self {
-        Self { store, cdn, spooled: Semaphore::new(MAX_SPOOLED), sending: Semaphore::new(MAX_SENDING) }
+        let [spooled, receiving, sending] = [MAX_SPOOLED, MAX_RECEIVING, MAX_SENDING].map(Semaphore::new);
+        Self { store, cdn, spooled, receiving, sending }
     }
 }
 
@@ -183,7 +188,9 @@ pub(crate) async fn upload(
     payload: Payload,
 ) -> Result<Answer, ApiError> {
     let _place = uploads.spooled.try_acquire().map_err(|_| ErrorCode::Overloaded)?;
+    let turn = uploads.receiving.acquire().await.map_err(|_| ErrorCode::Overloaded)?;
     let image = spool::receive(request.headers(), payload).await?;
+    drop(turn);
     let key = ImageKey::new(Uuid::new_v4(), &image.file_name, image.kind);
     let _turn = uploads.sending.acquire().await.map_err(|_| ErrorCode::Overloaded)?;
     uploads.store.put(&key, image.kind, image.path()).await?;
