@@ -11,6 +11,9 @@ use actix_web::{
 
 use crate::edge::Edge;
 
+/// Marks connections whose TLS ends here.
+pub(crate) struct Encrypted;
+
 /// The middleware: with `force_https`, sends whoever came in the clear to the same address on HTTPS (308 keeps
 /// method and body). Health checks and metrics come from inside and stay.
 pub(crate) async fn force_https(
@@ -31,7 +34,7 @@ pub(crate) async fn force_https(
 }
 
 fn is_https(edge: &Edge, request: &ServiceRequest) -> bool {
-    request.app_config().secure()
+    request.conn_data::<Encrypted>().is_some()
         || edge.config.trusted_proxies.forwarded_https(request.peer_addr(), request.headers())
 }
 

@@ -30,6 +30,7 @@ mod hs256;
 mod https;
 pub mod language;
 pub mod limits;
+mod listener;
 pub mod messages;
 pub mod metrics_server;
 pub mod money;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_web::{
-    App, Error, HttpRequest, HttpServer,
+    App, Error, HttpRequest,
     body::{BoxBody, MessageBody},
     dev::{Server, ServiceRequest, ServiceResponse},
     http::{
@@ -26,10 +26,9 @@ use crate::{
     error::{ApiError, ErrorCode},
     exchange::milliseconds,
     failure, health, https,
+    listener::Listener,
 };
 
-/// Time for the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often samples are gathered that nobody asked for, so that they do not pile up.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -46,15 +45,15 @@ impl MetricsServer {
     /// When the socket cannot be used.
     pub fn start(listener: TcpListener, metrics: PrometheusHandle) -> io::Result<Self> {
         let handle = metrics.clone();
-        let server = HttpServer::new(move || {
+        let listener = Listener { socket: listener, tls: None, workers: 1, shutdown_grace: Duration::ZERO };
+        let server = listener.serve(move || {
             App::new()
                 .app_data(Data::new(handle.clone()))
                 .service(health::metrics)
                 .default_service(web::to(elsewhere))
                 .wrap(from_fn(form))
-        });
-        let server = server.workers(1).client_request_timeout(HEAD_TIMEOUT).disable_signals();
-        Ok(Self { server: server.listen(listener)?.run(), metrics })
+        })?;
+        Ok(Self { server, metrics })
     }
 
     /// Serves until `stop` resolves.

@@ -4,19 +4,14 @@
 //! 128 KiB) and the request timeout for its body, and 75 s idle in between. A head that is larger or broken is
 //! refused by the protocol's own parser, with a bare 431 or 400: there is no request yet that could be answered.
 
-use std::{io, net::TcpListener, pin::pin, time::Duration};
+use std::{io, net::TcpListener, num::NonZero, pin::pin, thread::available_parallelism, time::Duration};
 
-use actix_web::{HttpServer, dev::Server, web::Data};
+use actix_web::{dev::Server, web::Data};
 use tokio::sync::Notify;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::{app::app, edge::Edge, metrics_server::MetricsServer};
+use crate::{app::app, edge::Edge, listener::Listener, metrics_server::MetricsServer};
 
-/// Time for the head of a request, and for a TLS handshake: what a slow phone needs, and no more.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longer than the idle time of the usual load balancers (60 s), so that they close first.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-const MAX_CONNECTIONS_PER_WORKER: usize = 10_000;
 /// Time for the last bytes to leave.
 const LINGER: Duration = Duration::from_secs(1);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
@@ -51,22 +46,17 @@ impl ApiServer {
         edge: Data<Edge>,
         routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
     ) -> io::Result<Self> {
-        let grace_seconds = config.shutdown_grace.as_secs();
         let shared = Data::clone(&edge);
-        let server = HttpServer::new(move || app(Data::clone(&shared), routes.clone()))
-            .client_request_timeout(HEAD_TIMEOUT)
-            .tls_handshake_timeout(HEAD_TIMEOUT)
-            .keep_alive(KEEP_ALIVE)
-            .max_connections(MAX_CONNECTIONS_PER_WORKER)
-            .shutdown_timeout(grace_seconds)
-            .disable_signals();
-        let server = match config.tls {
-            Some(tls) => server.listen_rustls_0_23(config.listener, tls)?,
-            None => server.listen(config.listener)?,
+        let listener = Listener {
+            socket: config.listener,
+            tls: config.tls,
+            workers: available_parallelism().map_or(2, NonZero::get),
+            shutdown_grace: config.shutdown_grace,
         };
+        let api = listener.serve(move || app(Data::clone(&shared), routes.clone()))?;
         let start = |listener| MetricsServer::start(listener, edge.metrics.clone());
         let metrics = config.metrics.map(start).transpose()?;
-        Ok(Self { edge, api: server.run(), metrics })
+        Ok(Self { edge, api, metrics })
     }
 
     /// Serves until `stop` resolves; then accepts nothing more, ends streams, and lets running requests finish

@@ -70,8 +70,11 @@ fn start(tls: Option<rustls::ServerConfig>, grace: Duration) -> Running {
         }
     };
     let (listener, address) = socket();
+    let edge = edge(|config| {
+        config.request_timeout = Duration::from_millis(500);
+        config.force_https = tls.is_some();
+    });
     let config = ServerConfig { listener, tls, metrics: None, shutdown_grace: grace };
-    let edge = edge(|config| config.request_timeout = Duration::from_millis(500));
     let server = ApiServer::start(config, edge, routes).unwrap();
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(server.run(async move { _ = stopped.await }));
