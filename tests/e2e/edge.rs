@@ -1,7 +1,7 @@
 //! What every request meets on its way in and out (contract §1 and §8).
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use spicyjump_tests::{Answer, Api, Options, Shop, eventually, program, until};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -293,6 +293,33 @@ async fn a_body_in_pieces_is_cut_off_at_its_limit() {
     let mut answer = vec![0; 64];
     stream.read_exact(&mut answer).await.unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 413"), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test]
+async fn what_is_not_a_request_is_refused_in_the_same_form_and_raises_no_alarm() {
+    let shop = Shop::open().await;
+    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(70_000));
+    for (bytes, status, code) in [
+        ("GET /v1/products?q=김치 HTTP/1.1\r\nHost: x\r\n\r\n", 400, "malformed_json"),
+        ("\u{16}\u{3}\u{1}\r\n\r\n", 400, "malformed_json"),
+        (&long, 414, "uri_too_long"),
+    ] {
+        let mut stream = TcpStream::connect(shop.server.address()).await.unwrap();
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        let body: Value = serde_json::from_str(body).unwrap();
+        assert_eq!((&body["success"], &body["error"]), (&json!(false), &json!(code)), "{answer}");
+        let id = body["request_id"].as_str().unwrap();
+        assert!(head.contains(&format!("\r\nx-request-id: {id}\r\n")), "{answer}");
+        until("the refusal is logged", async || {
+            shop.server.log().lines().any(|line| line.contains(id) && line.contains("[INFO]"))
+        })
+        .await;
+    }
+    assert!(!shop.server.log().contains("[ERROR]"), "{}", shop.server.log());
 }
 
 #[tokio::test]

@@ -115,8 +115,10 @@ fn subscribe(
     clock: Arc<dyn Clock>,
     traces: Option<&Traces>,
 ) -> io::Result<()> {
-    // actix tells of every start and stop of its threads; what is measured for traces is not for the log.
-    let filter = format!("actix_server=warn,{}=off,{}", traces::TARGET, log.filter);
+    // actix tells of every start and stop of its threads, and of every port scan as an error of its own, which
+    // `spicyjump::http` logs as a refusal; what is measured for traces is not for the log.
+    let quiet = "actix_server=warn,actix_http::h1::dispatcher=off";
+    let filter = format!("{quiet},{}=off,{}", traces::TARGET, log.filter);
     let filter = EnvFilter::builder().parse(filter).map_err(io::Error::other)?;
     let lines = fmt::layer().with_writer(writer).with_ansi(false);
     match log.format {

@@ -44,7 +44,7 @@ impl RequestContext {
 }
 
 /// A version 4 UUID that need not be hard to guess: an operating system's random bytes cost a system call.
-fn request_id() -> Uuid {
+pub(crate) fn request_id() -> Uuid {
     Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid()
 }
 

@@ -54,12 +54,21 @@ impl Failure {
             (field.to_owned(), problems.iter().map(|problem| catalogue.problem(problem)).collect())
         };
         Self {
-            success: false,
-            message: catalogue.error(error.code()),
-            error: error.code().code(),
-            request_id: context.request_id.to_string(),
             errors: error.errors().iter().map(sentences).collect(),
             details: error.details().map(ToOwned::to_owned),
+            ..Self::plain(error.code(), catalogue.error(error.code()), context.request_id.to_string())
+        }
+    }
+
+    /// Nothing but a code and its sentence.
+    pub(crate) fn plain(code: ErrorCode, message: String, request_id: String) -> Self {
+        Self {
+            success: false,
+            message,
+            error: code.code(),
+            request_id,
+            errors: BTreeMap::new(),
+            details: None,
         }
     }
 

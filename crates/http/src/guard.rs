@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The longest path and query, in bytes: what browsers and proxies carry safely.
-const MAX_URI_BYTES: usize = 8 * 1024;
+pub(crate) const MAX_URI_BYTES: usize = 8 * 1024;
 
 /// A panic, as the log gets it.
 #[derive(Debug, thiserror::Error)]

@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod app;
+mod bare_answer;
 pub mod body;
 pub mod cdn_base;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod chain_tests;
 pub mod client_address;
 mod common_responses;
 pub mod conditional;
+mod connection;
 pub mod context;
 mod cors;
 pub mod current_user;

@@ -1,4 +1,4 @@
-//! Serves an application on a socket, as actix-web's `HttpServer` does.
+//! Serves an application on a socket, as actix-web's `HttpServer` does, over connections of our own.
 
 use std::{
     future::ready,
@@ -23,7 +23,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::https::Encrypted;
+use crate::{connection::Connection, https::Encrypted};
 
 /// Time for the head of a request, and for a TLS handshake: what a slow phone needs, and no more.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,10 +39,11 @@ pub(crate) struct Listener {
     pub(crate) tls: Option<rustls::ServerConfig>,
     pub(crate) workers: usize,
     pub(crate) shutdown_grace: Duration,
+    pub(crate) force_https: bool,
 }
 
 /// What a connection is served with.
-type Accepted<IO> = (IO, Protocol, Option<SocketAddr>);
+type Accepted<IO> = (Connection<IO>, Protocol, Option<SocketAddr>);
 
 impl Listener {
     /// Starts to accept. `app` makes the application, once per worker.
@@ -68,11 +69,12 @@ impl Listener {
             let stop = stop.clone();
             async move { stop.notified().await }
         };
+        let force_https = self.force_https;
         let server = match self.tls {
             None => server.listen("http", self.socket, move || {
-                let accept = |io: TcpStream| {
+                let accept = move |io: TcpStream| {
                     let peer = io.peer_addr().ok();
-                    ready(Ok::<_, DispatchError>((io, Protocol::Http1, peer)))
+                    ready(Ok::<_, DispatchError>((Connection::new(io, force_https), Protocol::Http1, peer)))
                 };
                 fn_service(accept).and_then(http(app(), stopping.clone(), false))
             })?,
@@ -80,12 +82,12 @@ impl Listener {
                 let acceptor = acceptor(tls);
                 server.listen("https", self.socket, move || {
                     let accept = acceptor.clone().map_err(TlsError::into_service_error);
-                    let accept = accept.map(|io: TlsStream<TcpStream>| {
+                    let accept = accept.map(move |io: TlsStream<TcpStream>| {
                         let (socket, session) = io.get_ref();
                         let is_http2 = session.alpn_protocol() == Some(b"h2");
                         let protocol = if is_http2 { Protocol::Http2 } else { Protocol::Http1 };
                         let peer = socket.peer_addr().ok();
-                        (io, protocol, peer)
+                        (Connection::new(io, force_https), protocol, peer)
                     });
                     accept.and_then(http(app(), stopping.clone(), true).map_err(TlsError::Service))
                 })?
@@ -126,7 +128,7 @@ where
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_TIMEOUT)
         .client_disconnect_timeout(CLOSE_TIMEOUT)
-        .on_connect_ext(move |_: &IO, data| {
+        .on_connect_ext(move |_: &Connection<IO>, data| {
             if encrypted {
                 data.insert(Encrypted);
             }

@@ -45,7 +45,13 @@ impl MetricsServer {
     /// When the socket cannot be used.
     pub fn start(listener: TcpListener, metrics: PrometheusHandle) -> io::Result<Self> {
         let handle = metrics.clone();
-        let listener = Listener { socket: listener, tls: None, workers: 1, shutdown_grace: Duration::ZERO };
+        let listener = Listener {
+            socket: listener,
+            tls: None,
+            workers: 1,
+            shutdown_grace: Duration::ZERO,
+            force_https: false,
+        };
         let server = listener.serve(move || {
             App::new()
                 .app_data(Data::new(handle.clone()))

@@ -1,8 +1,8 @@
 //! The sockets.
 //!
 //! What a hostile client can hold: 10,000 connections per worker, each with 10 s to send a request's head (at most
-//! 128 KiB) and the request timeout for its body, and 75 s idle in between. A head that is larger or broken is
-//! refused by the protocol's own parser, with a bare 431 or 400: there is no request yet that could be answered.
+//! 128 KiB) and the request timeout for its body, and 75 s idle in between. A head that is larger, broken or late is
+//! refused by actix's own parser, before there is a request; `connection.rs` gives that the contract's form.
 
 use std::{io, net::TcpListener, num::NonZero, pin::pin, thread::available_parallelism, time::Duration};
 
@@ -52,6 +52,7 @@ impl ApiServer {
             tls: config.tls,
             workers: available_parallelism().map_or(2, NonZero::get),
             shutdown_grace: config.shutdown_grace,
+            force_https: edge.config.force_https,
         };
         let api = listener.serve(move || app(Data::clone(&shared), routes.clone()))?;
         let start = |listener| MetricsServer::start(listener, edge.metrics.clone());

@@ -9,9 +9,9 @@ use std::{
 use actix_web::{HttpResponse, get, web::Data};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     sync::{Notify, oneshot},
     task::JoinHandle,
@@ -93,16 +93,76 @@ impl Running {
         tokio::time::timeout(PATIENCE, self.task).await.expect("stops in time").unwrap().unwrap();
     }
 
-    /// Sends bytes and reads until the server closes the connection.
     async fn raw(&self, request: &[u8]) -> String {
-        let mut socket = TcpStream::connect(self.address).await.unwrap();
-        // The server may refuse and close before it has read everything.
-        let _ = socket.write_all(request).await;
-        let mut reply = Vec::new();
-        let read = socket.read_to_end(&mut reply);
-        let _ = tokio::time::timeout(PATIENCE, read).await.expect("the server answers and closes");
-        String::from_utf8_lossy(&reply).into_owned()
+        raw(TcpStream::connect(self.address).await.unwrap(), request).await
     }
+}
+
+/// Sends bytes and reads until the server closes the connection.
+async fn raw(mut io: impl AsyncRead + AsyncWrite + Unpin, request: &[u8]) -> String {
+    // The server may refuse and close before it has read everything.
+    let _ = io.write_all(request).await;
+    let mut reply = Vec::new();
+    let read = io.read_to_end(&mut reply);
+    let _ = tokio::time::timeout(PATIENCE, read).await.expect("the server answers and closes");
+    String::from_utf8_lossy(&reply).into_owned()
+}
+
+/// Asserts that the last answer has the contract's form, and returns its status and code.
+fn refusal(replies: &str) -> (u16, String) {
+    let reply = &replies[replies.rfind("HTTP/1.1 ").expect(replies)..];
+    let (head, body) = reply.split_once("\r\n\r\n").expect(reply);
+    let header = |name: &str| {
+        let line = head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        line.unwrap_or_else(|| panic!("{name} in {reply}"))
+    };
+    for (name, value) in [
+        ("connection", "close"),
+        ("content-type", "application/json; charset=UTF-8"),
+        ("content-length", &body.len().to_string()),
+        ("cache-control", "no-store"),
+        ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+        ("referrer-policy", "no-referrer"),
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+    ] {
+        assert_eq!(header(name), value, "{name}");
+    }
+    assert!(header("date").ends_with("GMT") && header("x-response-time").ends_with("ms"));
+    let body: serde_json::Value = serde_json::from_str(body).expect(body);
+    assert_eq!(body.as_object().unwrap().len(), 4, "{body}");
+    assert_eq!(body["success"], false);
+    assert!(body["message"].as_str().unwrap().ends_with('.'));
+    assert_eq!(body["request_id"], header("x-request-id"));
+    uuid::Uuid::parse_str(header("x-request-id")).unwrap();
+    (head[9..12].parse().unwrap(), body["error"].as_str().unwrap().to_owned())
+}
+
+/// What is not a request, and how it is refused.
+fn not_requests() -> Vec<(Vec<u8>, u16, &'static str)> {
+    let get = |target: &str, headers: &str| format!("GET {target} HTTP/1.1\r\n{headers}\r\n").into_bytes();
+    let long = |bytes: usize| format!("/v1/toys/7?q={}", "a".repeat(bytes));
+    vec![
+        (b"nonsense\r\n\r\n".to_vec(), 400, "malformed_json"),
+        (get("/v1/toys/7?q=김치", "host: x\r\n"), 400, "malformed_json"),
+        (get("/v1/toys/7", "host: x\r\nbroken\r\n"), 400, "malformed_json"),
+        (get("/v1/toys/7", ""), 400, "malformed_json"),
+        (get("/v1/toys/7", "host: x\r\nhost: y\r\n"), 400, "malformed_json"),
+        (get("/v1/toys/7", "host: x\r\ncontent-length: +1\r\n"), 400, "malformed_json"),
+        (
+            get("/v1/toys/7", "host: x\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n"),
+            400,
+            "malformed_json",
+        ),
+        (get(&long(70_000), "host: x\r\n"), 414, "uri_too_long"),
+        (get(&long(200_000), "host: x\r\n"), 414, "uri_too_long"),
+        (
+            get("/v1/toys/7", &format!("host: x\r\nx-big: {}\r\n", "a".repeat(200_000))),
+            431,
+            "payload_too_large",
+        ),
+        (get("/v1/toys/7", &format!("host: x\r\n{}", "x-many: 1\r\n".repeat(100))), 431, "payload_too_large"),
+    ]
 }
 
 #[tokio::test]
@@ -118,14 +178,38 @@ async fn head_sends_the_length_and_no_body() {
 }
 
 #[tokio::test]
-async fn oversized_and_broken_heads_are_refused() {
+async fn what_is_not_a_request_is_refused_in_the_contract_s_form() {
     let server = start(None, PATIENCE);
-    let header = format!("GET / HTTP/1.1\r\nhost: x\r\nx-big: {}\r\n\r\n", "a".repeat(200_000));
-    assert!(server.raw(header.as_bytes()).await.starts_with("HTTP/1.1 431"));
-    assert!(server.raw(b"nonsense\r\n\r\n").await.starts_with("HTTP/1.1 400"));
+    for (bytes, status, code) in not_requests() {
+        let reply = server.raw(&bytes).await;
+        assert!(reply.starts_with("HTTP/1.1 ") && !reply.contains("strict-transport-security"), "{reply}");
+        assert_eq!(refusal(&reply), (status, code.to_owned()), "{reply}");
+    }
     let long = format!("GET /{} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", "a".repeat(60_000));
-    let reply = server.raw(long.as_bytes()).await;
-    assert!(reply.starts_with("HTTP/1.1 414") && reply.contains("\"uri_too_long\""), "{reply}");
+    assert_eq!(refusal(&server.raw(long.as_bytes()).await), (414, "uri_too_long".to_owned()));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_refusal_comes_after_the_answers_to_good_requests() {
+    let server = start(None, PATIENCE);
+    let good = b"GET /v1/foreign HTTP/1.1\r\nhost: x\r\n\r\n";
+    for (bad, status, code) in not_requests() {
+        let replies = server.raw(&[good, &bad[..]].concat()).await;
+        assert_eq!(replies.matches("HTTP/1.1 ").count(), 2, "{replies}");
+        assert!(replies.contains(r#""message":"The request body is not well-formed.""#), "{replies}");
+        // Sent ahead, the target's length is not known.
+        assert!(refusal(&replies).0 == status || code == "uri_too_long", "{replies}");
+    }
+    for (bad, status, code) in not_requests() {
+        let mut socket = TcpStream::connect(server.address).await.unwrap();
+        socket.write_all(good).await.unwrap();
+        let mut first = vec![0; 4096];
+        let length = socket.read(&mut first).await.unwrap();
+        assert!(first[..length].ends_with(b"}"), "the whole answer");
+        let reply = raw(socket, &bad).await;
+        assert_eq!(refusal(&reply), (status, code.to_owned()), "{reply}");
+    }
     server.stop().await;
 }
 
@@ -152,7 +236,7 @@ async fn a_body_that_dribbles_in_ends_with_the_request_timeout() {
 async fn a_head_that_dribbles_in_is_cut_off() {
     let server = start(None, PATIENCE);
     let reply = server.raw(b"GET /v1/toys/7 HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
-    assert!(reply.starts_with("HTTP/1.1 408"), "{reply}");
+    assert_eq!(refusal(&reply), (408, "timeout".to_owned()), "{reply}");
     server.stop().await;
 }
 
@@ -182,6 +266,7 @@ async fn metrics_can_have_an_address_of_their_own() {
     assert_eq!((lost.status().as_u16(), lost.headers().contains_key("x-request-id")), (404, true));
     let body = lost.text().await.unwrap();
     assert!(body.contains(r#""success":false"#) && body.contains(r#""error":"not_found""#), "{body}");
+    assert_eq!(refusal(&raw(TcpStream::connect(metrics).await.unwrap(), b"?\r\n\r\n").await).0, 400);
     assert_eq!(status(api, "/metrics").await, 404);
     stop.send(()).unwrap();
     tokio::time::timeout(PATIENCE, task).await.unwrap().unwrap().unwrap();
@@ -233,6 +318,30 @@ fn tls() -> (rustls::ServerConfig, String) {
             .with_single_cert(vec![leaf.der().clone()], key)
             .unwrap();
     (config, authority.pem())
+}
+
+#[tokio::test]
+async fn what_is_not_a_request_is_refused_over_tls_too() {
+    let (config, authority) = tls();
+    let server = start(Some(config), PATIENCE);
+    let connect = connector(&authority);
+    for (bytes, status, code) in not_requests() {
+        let socket = TcpStream::connect(server.address).await.unwrap();
+        let io = connect.connect("localhost".try_into().unwrap(), socket).await.unwrap();
+        let reply = raw(io, &bytes).await;
+        assert_eq!(refusal(&reply), (status, code.to_owned()), "{reply}");
+        assert!(reply.contains("strict-transport-security: max-age="), "{reply}");
+    }
+    server.stop().await;
+}
+
+fn connector(authority: &str) -> tokio_rustls::TlsConnector {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.unwrap().with_root_certificates(roots).with_no_client_auth();
+    Arc::new(config).into()
 }
 
 #[tokio::test]
