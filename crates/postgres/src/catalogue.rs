@@ -59,7 +59,12 @@ impl PgCatalogue {
         }
         let reading = pages.before_read();
         let conn = self.database.get().await?;
-        let listed = Arc::new(list::listed(&conn, filter, sort, page).await.map_err(failure)?);
+        let known_total = pages.total(filter);
+        let listed = list::listed(&conn, filter, sort, page, known_total).await.map_err(failure)?;
+        let listed = Arc::new(listed);
+        if known_total.is_none() {
+            pages.keep_total(filter, listed.total, reading);
+        }
         pages.keep(key, &listed, reading);
         Ok(listed)
     }

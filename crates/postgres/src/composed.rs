@@ -23,6 +23,8 @@ pub(crate) struct Composed<'a> {
 #[derive(Clone)]
 enum Piece<'a> {
     Text(&'static str),
+    Word(&'static str),
+    Number(i64),
     Value(Arc<dyn Bind + Send + Sync + 'a>),
 }
 
@@ -35,6 +37,18 @@ impl<'a> Composed<'a> {
     /// Adds a text.
     pub(crate) fn text(mut self, text: &'static str) -> Self {
         self.pieces.push(Piece::Text(text));
+        self
+    }
+
+    /// Adds a text of ours between quotes.
+    pub(crate) fn word(mut self, word: &'static str) -> Self {
+        self.pieces.push(Piece::Word(word));
+        self
+    }
+
+    /// Adds a number, written out: a statement without parameters is planned for just what it says.
+    pub(crate) fn number(mut self, number: i64) -> Self {
+        self.pieces.push(Piece::Number(number));
         self
     }
 
@@ -62,6 +76,8 @@ impl QueryFragment<Pg> for Composed<'_> {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => out.push_sql(text),
+                Piece::Word(word) => out.push_sql(&format!("'{word}'")),
+                Piece::Number(number) => out.push_sql(&number.to_string()),
                 Piece::Value(value) => value.push(&mut out)?,
             }
         }

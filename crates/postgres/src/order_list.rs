@@ -1,9 +1,6 @@
 //! Lists of orders, the newest first. The ids of a page are found first, from an index that fits the filter.
 
-use diesel::{
-    QueryResult, QueryableByName,
-    sql_types::{BigInt, Text},
-};
+use diesel::{QueryResult, QueryableByName, sql_types::BigInt};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::future::try_join;
 use spicyjump_domain::{
@@ -13,7 +10,7 @@ use spicyjump_domain::{
     paging::{MAX_TOTAL, PageRequest, Position},
 };
 
-use crate::{composed::Composed, pool::planned_anew};
+use crate::composed::Composed;
 
 #[derive(QueryableByName)]
 struct Id {
@@ -35,11 +32,11 @@ pub(crate) async fn listed(
             Position::After(_) => Ok(None),
         }
     };
-    let (ids, total) = planned_anew(conn, try_join(ids, total)).await?;
+    let (ids, total) = try_join(ids, total).await?;
     Ok((ids.into_iter().map(|row| row.id).collect(), total))
 }
 
-fn ids<'a>(filter: &OrderFilter, page: &PageRequest) -> Composed<'a> {
+fn ids(filter: &OrderFilter, page: &PageRequest) -> Composed<'static> {
     let (skip, after) = match &page.position {
         Position::Page(number) => {
             (i64::from(number.saturating_sub(1)).saturating_mul(i64::from(page.limit)), None)
@@ -48,41 +45,41 @@ fn ids<'a>(filter: &OrderFilter, page: &PageRequest) -> Composed<'a> {
     };
     matching(filter, after)
         .text(" ORDER BY id DESC LIMIT ")
-        .value::<BigInt, _>(i64::from(page.limit) + 1)
+        .number(i64::from(page.limit) + 1)
         .text(" OFFSET ")
-        .value::<BigInt, _>(skip)
+        .number(skip)
 }
 
-fn count<'a>(filter: &OrderFilter) -> Composed<'a> {
+fn count(filter: &OrderFilter) -> Composed<'static> {
     Composed::new("SELECT count(*) AS id FROM (")
         .then(&matching(filter, None))
         .text(" LIMIT ")
-        .value::<BigInt, _>(MAX_TOTAL)
+        .number(MAX_TOTAL)
         .text(") AS counted")
 }
 
 /// The ids of all orders that fit. A seller's are found by their lines.
-fn matching<'a>(filter: &OrderFilter, after: Option<i64>) -> Composed<'a> {
+fn matching(filter: &OrderFilter, after: Option<i64>) -> Composed<'static> {
     let mut sql = match filter.seller_id.map(UserId::get) {
         Some(seller) => Composed::new(
             "SELECT DISTINCT l.order_id AS id FROM order_lines l JOIN orders o ON o.id = l.order_id WHERE l.seller_id = ",
         )
-        .value::<BigInt, _>(seller),
+        .number(seller),
         None => Composed::new("SELECT o.id FROM orders o WHERE true"),
     };
     if let Some(buyer) = filter.buyer_id.map(UserId::get) {
-        sql = sql.text(" AND o.buyer_id = ").value::<BigInt, _>(buyer);
+        sql = sql.text(" AND o.buyer_id = ").number(buyer);
     }
     if let Some(status) = filter.status {
-        sql = sql.text(" AND o.status = ").value::<Text, _>(status.code());
+        sql = sql.text(" AND o.status = ").word(status.code());
         if status == OrderStatus::Pending {
             // True of all of them, and an index knows it.
             sql = sql.text(" AND o.due_at IS NOT NULL");
         }
     }
     match (after, filter.seller_id) {
-        (Some(after), Some(_)) => sql.text(" AND l.order_id < ").value::<BigInt, _>(after),
-        (Some(after), None) => sql.text(" AND o.id < ").value::<BigInt, _>(after),
+        (Some(after), Some(_)) => sql.text(" AND l.order_id < ").number(after),
+        (Some(after), None) => sql.text(" AND o.id < ").number(after),
         (None, _) => sql,
     }
 }

@@ -1,4 +1,5 @@
-//! Which products are on a page of a list, in memory for as long as the contract allows lists to be behind.
+//! Which products are on a page of a list, and how long the list is, in memory for as long as the contract allows lists
+//! to be behind.
 //!
 //! The products themselves come from the product cache, so that their stock is as fresh as anywhere.
 
@@ -21,6 +22,9 @@ use crate::{catalogue::Listed, product_cache::FRESH};
 /// Memory for pages, in bytes, roughly.
 const MAX_WEIGHT: u64 = 2 * 1024 * 1024;
 
+/// Lists whose lengths are in memory.
+const MAX_TOTALS: u64 = 1_000;
+
 /// What a page without products and words takes.
 const EMPTY_WEIGHT: usize = 400;
 
@@ -32,11 +36,9 @@ pub(crate) struct PageKey {
     pub(crate) page: PageRequest,
 }
 
-impl PageKey {
-    /// Sales change what is in stock, and do not say so here.
-    fn can_be_kept(&self) -> bool {
-        self.filter.in_stock.is_none()
-    }
+/// Sales change what is in stock, and do not say so here.
+fn can_be_kept(filter: &ProductFilter) -> bool {
+    filter.in_stock.is_none()
 }
 
 #[derive(Clone)]
@@ -55,6 +57,7 @@ pub(crate) struct Reading {
 /// The pages of one database.
 pub(crate) struct PageCache {
     pages: Cache<PageKey, Kept>,
+    totals: Cache<ProductFilter, (i64, Reading)>,
     changes: AtomicU64,
 }
 
@@ -65,14 +68,24 @@ impl PageCache {
             u32::try_from(EMPTY_WEIGHT + text + 8 * kept.listed.ids.len()).unwrap_or(u32::MAX)
         };
         let pages = Cache::builder().max_capacity(MAX_WEIGHT).weigher(weigh).time_to_live(FRESH).build();
-        Self { pages, changes: AtomicU64::new(0) }
+        let totals = Cache::builder().max_capacity(MAX_TOTALS).time_to_live(FRESH).build();
+        Self { pages, totals, changes: AtomicU64::new(0) }
     }
 
     /// The page, if it is known what is on it.
     pub(crate) fn get(&self, key: &PageKey) -> Option<Arc<Listed>> {
-        let Kept { listed, reading } = self.pages.get(key).filter(|_| key.can_be_kept())?;
-        let holds = reading.at.elapsed() < FRESH && reading.change == self.changes.load(Ordering::Acquire);
-        holds.then_some(listed)
+        let Kept { listed, reading } = self.pages.get(key).filter(|_| can_be_kept(&key.filter))?;
+        self.holds(reading).then_some(listed)
+    }
+
+    /// How long the list is, if that is known.
+    pub(crate) fn total(&self, filter: &ProductFilter) -> Option<i64> {
+        let (total, reading) = self.totals.get(filter)?;
+        self.holds(reading).then_some(total)
+    }
+
+    fn holds(&self, reading: Reading) -> bool {
+        reading.at.elapsed() < FRESH && reading.change == self.changes.load(Ordering::Acquire)
     }
 
     /// To be taken before a page is read from the database.
@@ -82,8 +95,15 @@ impl PageCache {
 
     /// Keeps a page that was read; it counts for nothing once a product was changed since the read began.
     pub(crate) fn keep(&self, key: PageKey, listed: &Arc<Listed>, reading: Reading) {
-        if key.can_be_kept() {
+        if can_be_kept(&key.filter) {
             self.pages.insert(key, Kept { listed: Arc::clone(listed), reading });
+        }
+    }
+
+    /// The same for the length of a list, where it was counted.
+    pub(crate) fn keep_total(&self, filter: &ProductFilter, total: Option<i64>, reading: Reading) {
+        if let Some(total) = total.filter(|_| can_be_kept(filter)) {
+            self.totals.insert(filter.clone(), (total, reading));
         }
     }
 
@@ -118,6 +138,18 @@ mod tests {
         assert!(cache.get(&key(None)).is_some());
         cache.changed();
         assert!(cache.get(&key(None)).is_none());
+    }
+
+    #[test]
+    fn so_does_the_length_of_a_list_that_sales_do_not_change() {
+        let cache = PageCache::new();
+        for (in_stock, kept) in [(None, Some(7)), (Some(true), None)] {
+            let filter = ProductFilter { in_stock, ..ProductFilter::default() };
+            cache.keep_total(&filter, Some(7), cache.before_read());
+            assert_eq!(cache.total(&filter), kept);
+            cache.changed();
+            assert_eq!(cache.total(&filter), None);
+        }
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Placing, reading, cancelling, shipping and delivering orders (contract §4).
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use actix_web::{get, post, web::Data};
 use garde::Validate;
@@ -355,18 +358,26 @@ pub(crate) async fn place_order(
     let products: Places = items.iter().map(|item| item.value()?.product_id.value().copied()).collect();
     let cart = cart(items)?;
     let address = shipping_address.required("shipping_address")?.into_address()?;
+    // Written once: what is kept is what is sent. Decided anew after a failure, it is written anew.
+    let written: Arc<Mutex<Option<Result<Answer, ApiError>>>> = Arc::default();
     let render: OrderAnswer = {
-        let (context, products) = (context.clone(), products.clone());
-        Arc::new(move |placed| match answer(placed, &products) {
-            Ok(answer) => Some(answer.to_record()),
-            Err(error) if is_kept(error.code()) => Some(Answer::failure(&error, &context).to_record()),
-            Err(_) => None,
+        let (context, products, written) = (context.clone(), products.clone(), Arc::clone(&written));
+        Arc::new(move |placed| {
+            let answer = answer(placed, &products);
+            let record = match &answer {
+                Ok(answer) => Some(answer.to_record()),
+                Err(error) if is_kept(error.code()) => Some(Answer::failure(error, &context).to_record()),
+                Err(_) => None,
+            };
+            *written.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+            record
         })
     };
     let once = once.map(|once| (once, render));
     match use_case.run(*user, cart, address, note.into_value(), once).await? {
         Replayable::Fresh(placed) => {
-            let answer = answer(&placed, &products);
+            let written = written.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let answer = written.unwrap_or_else(|| answer(&placed, &products));
             count(answer.as_ref());
             answer
         }

@@ -45,21 +45,26 @@ pub(crate) struct Listed {
     pub(crate) total: Option<i64>,
 }
 
-/// Which products are on a page. For pages by number, the total travels together with the ids.
+/// Which products are on a page. For pages by number, the total travels together with the ids, unless it is known.
 pub(super) async fn listed(
     conn: &AsyncPgConnection,
     filter: &ProductFilter,
     sort: ProductSort,
     page: &PageRequest,
+    known_total: Option<i64>,
 ) -> QueryResult<Listed> {
     let ids = async { ids(filter, sort, page).load::<Id>(&mut &*conn).await };
     let total = async {
-        match page.position {
-            Position::Page(_) => Ok(Some(count(filter).get_result::<Total>(&mut &*conn).await?.total)),
-            Position::After(_) => Ok(None),
+        match (&page.position, known_total) {
+            (Position::Page(_), None) => {
+                Ok(Some(count(filter).get_result::<Total>(&mut &*conn).await?.total))
+            }
+            (Position::Page(_), known) => Ok(known),
+            (Position::After(_), _) => Ok(None),
         }
     };
-    let (ids, total) = planned_anew(conn, try_join(ids, total)).await?;
+    let reads = try_join(ids, total);
+    let (ids, total) = if filter.text.is_some() { planned_anew(conn, reads).await? } else { reads.await? };
     let more = ids.len() > page.limit as usize;
     let ids = ids.into_iter().take(page.limit as usize).filter_map(|row| ProductId::new(row.id)).collect();
     Ok(Listed { ids, more, total })
@@ -83,7 +88,7 @@ fn ids<'a>(filter: &'a ProductFilter, sort: ProductSort, page: &'a PageRequest) 
         }
         Some(search) => search.sorted(&conditions, sort, skip.saturating_add(wanted)),
     };
-    ids.text(" LIMIT ").value::<BigInt, _>(wanted).text(" OFFSET ").value::<BigInt, _>(skip)
+    ids.text(" LIMIT ").number(wanted).text(" OFFSET ").number(skip)
 }
 
 /// How long the list is, as far as it is counted.
@@ -93,7 +98,7 @@ fn count(filter: &ProductFilter) -> Composed<'_> {
         None => Composed::new("SELECT FROM products p WHERE true")
             .then(&conditions)
             .text(" LIMIT ")
-            .value::<BigInt, _>(MAX_TOTAL),
+            .number(MAX_TOTAL),
         Some(search) => search.newest(&conditions, &Position::Page(1), MAX_SEARCH_TOTAL),
     };
     Composed::new("SELECT count(*) AS total FROM (").then(&counted).text(") AS counted")

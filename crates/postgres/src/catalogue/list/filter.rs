@@ -1,6 +1,5 @@
 //! What the rows of a list have in common, their words apart.
 
-use diesel::sql_types::{BigInt, Text};
 use spicyjump_domain::{
     catalogue::{ProductFilter, ProductStatus},
     ids::{CategoryId, UserId},
@@ -21,19 +20,19 @@ pub(super) fn conditions(filter: &ProductFilter) -> Composed<'_> {
         });
     }
     if let Some(category) = filter.category_id.map(CategoryId::get) {
-        sql = sql.text(" AND p.category_id = ").value::<BigInt, _>(category);
+        sql = sql.text(" AND p.category_id = ").number(category);
     }
     if let Some(seller) = filter.seller_id.map(UserId::get) {
-        sql = sql.text(" AND p.seller_id = ").value::<BigInt, _>(seller);
+        sql = sql.text(" AND p.seller_id = ").number(seller);
     }
     if let Some(currency) = filter.currency.map(Currency::code) {
-        sql = sql.text(" AND p.currency = ").value::<Text, _>(currency);
+        sql = sql.text(" AND p.currency = ").word(currency);
     }
     if let Some(minor) = filter.min_price_minor {
-        sql = sql.text(" AND p.price_minor >= ").value::<BigInt, _>(minor);
+        sql = sql.text(" AND p.price_minor >= ").number(minor);
     }
     if let Some(minor) = filter.max_price_minor {
-        sql = sql.text(" AND p.price_minor <= ").value::<BigInt, _>(minor);
+        sql = sql.text(" AND p.price_minor <= ").number(minor);
     }
     match filter.in_stock {
         Some(true) => sql.text(" AND NOT EXISTS (SELECT FROM sold_out x WHERE x.product_id = p.id)"),

@@ -1,6 +1,6 @@
 //! The orders of a list, and how to go on from a row of it.
 
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::Text;
 use spicyjump_domain::{
     catalogue::{Product, ProductSort},
     paging::Cursor,
@@ -20,7 +20,7 @@ pub(super) const fn order(sort: ProductSort) -> &'static str {
 /// ` AND …`: what stands behind the cursor; nothing, where the cursor is of a list in another order.
 pub(super) fn behind(cursor: &Cursor, sort: ProductSort) -> Composed<'_> {
     let start = match sort {
-        ProductSort::Newest => return Composed::new(" AND p.id < ").value::<BigInt, _>(cursor.id),
+        ProductSort::Newest => return Composed::new(" AND p.id < ").number(cursor.id),
         ProductSort::PriceAscending => price(cursor, " AND (p.currency, p.price_minor, p.id) > ("),
         ProductSort::PriceDescending => price(cursor, " AND (p.currency, p.price_minor, p.id) < ("),
         ProductSort::Name => cursor
@@ -28,16 +28,13 @@ pub(super) fn behind(cursor: &Cursor, sort: ProductSort) -> Composed<'_> {
             .as_deref()
             .map(|name| Composed::new(" AND (p.name COLLATE \"C\", p.id) > (").value::<Text, _>(name)),
     };
-    start.map_or_else(
-        || Composed::new(" AND false"),
-        |start| start.text(", ").value::<BigInt, _>(cursor.id).text(")"),
-    )
+    start.map_or_else(|| Composed::new(" AND false"), |start| start.text(", ").number(cursor.id).text(")"))
 }
 
 fn price<'a>(cursor: &Cursor, text: &'static str) -> Option<Composed<'a>> {
     let (currency, minor) = cursor.price?;
-    let currency = Composed::new(text).value::<Text, _>(currency.code());
-    Some(currency.text(", ").value::<BigInt, _>(minor))
+    let currency = Composed::new(text).word(currency.code());
+    Some(currency.text(", ").number(minor))
 }
 
 /// Where `last` stands.

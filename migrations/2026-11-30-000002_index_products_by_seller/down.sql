@@ -1,1 +1,0 @@
-DROP INDEX CONCURRENTLY products_of_seller;
