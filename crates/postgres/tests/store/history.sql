@@ -5,6 +5,8 @@ VALUES ('seller@shop.test', '', 'Seller', 'seller', 'ko', now()), ('buyer@shop.t
 INSERT INTO products (seller_id, name, price_minor, currency, status, created_at, updated_at)
 SELECT 1, 'Kimchi ' || p, 100 + p % 50, 'USD', 'published', now(), now() FROM generate_series(1, 1000) AS p;
 
+INSERT INTO stock (product_id, available) SELECT id, 0 FROM products;
+
 CREATE TEMP TABLE made AS
 SELECT o AS id, 'ORD-20261120-' || lpad(o::text, greatest(4, length(o::text)), '0') AS number,
        (ARRAY['pending', 'pending', 'paid', 'paid', 'shipped', 'shipped', 'delivered', 'delivered', 'delivered', 'delivered',
@@ -68,8 +70,9 @@ INSERT INTO stock_movements (product_id, kind, delta, order_id, order_version, a
 SELECT l.product_id, 'returned', l.quantity, l.order_id, 2, o.updated_at
 FROM made_lines l JOIN orders o ON o.id = l.order_id
 WHERE NOT o.holds_stock;
-INSERT INTO stock (product_id, available)
-SELECT product_id, sum(delta) FROM stock_movements GROUP BY product_id;
+UPDATE stock SET available = m.total
+FROM (SELECT product_id, sum(delta) AS total FROM stock_movements GROUP BY product_id) AS m
+WHERE stock.product_id = m.product_id;
 
 -- Pending ones with an odd number have an open payment.
 INSERT INTO payments (

@@ -1,0 +1,2 @@
+-- Triples that are in the index do no harm.
+SELECT 1;
