@@ -61,7 +61,8 @@ pub(crate) struct Setting {
     pub(crate) need: Need,
     /// What holds when nobody says anything, in the form a user would write it.
     pub(crate) default: Option<&'static str>,
-    /// A secret is never shown: not by `--help`, not in an error.
+    /// Its value is never shown: not by `--help`, not in an error. It is a secret, or stands beside one that people
+    /// put in its place.
     pub(crate) secret: bool,
     /// Whether an empty value says something; for the others it is as good as none.
     pub(crate) may_be_empty: bool,
@@ -191,7 +192,8 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "KEY",
         "Stripe's publishable key, pk_…, for the checkout page",
     )
-    .required_unless("CHECKOUT_URL_TEMPLATE"),
+    .required_unless("CHECKOUT_URL_TEMPLATE")
+    .secret(),
     Setting::new(
         "STRIPE_WEBHOOK_SECRET",
         CHECKOUT,
@@ -223,7 +225,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
     Setting::new("S3_BUCKET", IMAGES, "NAME", "The bucket for images").required(),
     Setting::new("S3_REGION", IMAGES, "REGION", "Its region").or("us-east-1"),
     Setting::new("S3_ENDPOINT", IMAGES, "URL", "Another S3 server than AWS"),
-    Setting::new("S3_ACCESS_KEY_ID", IMAGES, "ID", "The access key's id").required(),
+    Setting::new("S3_ACCESS_KEY_ID", IMAGES, "ID", "The access key's id").required().secret(),
     Setting::new("S3_SECRET_ACCESS_KEY", IMAGES, "SECRET", "The access key").required().secret(),
     Setting::new("S3_FORCE_PATH_STYLE", IMAGES, "true|false", "The bucket in the path, not in the host name")
         .or("false"),
@@ -238,7 +240,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
     Setting::new("SMTP_PORT", MAIL, "PORT", "Its port").or("587"),
     Setting::new("SMTP_TLS", MAIL, "MODE", "starttls, tls or none; never falls back to plain text")
         .or("starttls"),
-    Setting::new("SMTP_USER", MAIL, "USER", "User name; with SMTP_PASSWORD"),
+    Setting::new("SMTP_USER", MAIL, "USER", "User name; with SMTP_PASSWORD").secret(),
     Setting::new("SMTP_PASSWORD", MAIL, "PASSWORD", "Password; with SMTP_USER").secret(),
     Setting::new("MAIL_FROM", MAIL, "ADDRESS", "The sender, such as 'SpicyJump <shop@example.com>'")
         .or("SpicyJump <noreply@spicyjump.com>"),

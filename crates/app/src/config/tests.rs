@@ -136,6 +136,25 @@ fn a_wrong_secret_is_not_shown() {
         line,
         "JWT_SECRET (environment): expected 32 bytes or more, such as from `openssl rand -hex 32`"
     );
+    // The last three are none, but a secret put there by mistake must not be shown either.
+    let cases = [
+        ("DATABASE_URL", "mysql://shop:hush@localhost/shop"),
+        ("JWT_SECRET", "hush"),
+        ("STRIPE_SECRET_KEY", "pk_hush"),
+        ("STRIPE_WEBHOOK_SECRET", "hush\u{7}"),
+        ("S3_SECRET_ACCESS_KEY", "hush\u{7}"),
+        ("SMTP_PASSWORD", "hush\u{7}"),
+        ("STRIPE_PUBLISHABLE_KEY", "sk_test_hush"),
+        ("S3_ACCESS_KEY_ID", "hush "),
+        ("SMTP_USER", "hush "),
+    ];
+    for (name, value) in cases {
+        let line = serve(&[(name, value)]).expect_err(name).to_string();
+        assert!(line.contains(name) && !line.contains("hush"), "{line}");
+    }
+    for setting in SETTINGS.iter().filter(|setting| setting.secret) {
+        assert!(cases.iter().any(|(name, _)| *name == setting.name), "{} has no case", setting.name);
+    }
     let config = serve(&[]).unwrap();
     let shown = format!("{config:?}");
     for secret in ["0123456789abcdef", "sk_test_1", "whsec_1", "secret@localhost", "\"key\""] {
@@ -202,6 +221,7 @@ fn reads_a_toml_file() {
         ("db_pool_size = 7.5", "DB_POOL_SIZE"),
         ("[database]\nurl = \"x\"", "there is no setting \"database\""),
         ("log_level = \"info\"\njwt_secret = \"hush", "line 2: "),
+        ("jwt_secret = hush", "line 1: "),
     ];
     for (text, expected) in cases {
         let line = read(text).unwrap_err().to_string();
