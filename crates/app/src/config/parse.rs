@@ -182,20 +182,34 @@ pub(crate) fn certificates_file(text: &str) -> Parsed<Vec<u8>> {
     certificates(Path::new(text)).map(|(pem, _)| pem)
 }
 
+/// A file with a server's certificate, in front of those that vouch for it.
+pub(crate) fn certificate_chain_file(text: &str) -> Parsed<Vec<CertificateDer<'static>>> {
+    certificates(Path::new(text)).map(|(_, chain)| chain)
+}
+
+/// A file with a PEM private key.
+pub(crate) fn private_key_file(text: &str) -> Parsed<PrivateKeyDer<'static>> {
+    PrivateKeyDer::from_pem_file(text)
+        .map_err(|error| format!("a readable PEM file with a private key ({text}: {error})"))
+}
+
 /// A server certificate with its key, ready to serve.
 ///
 /// # Errors
-/// The expected form, when a file cannot be read or the key belongs to another certificate.
-pub(crate) fn server_tls(cert_file: &Path, key_file: &Path) -> Parsed<Arc<ServerConfig>> {
-    let (_, chain) = certificates(cert_file)?;
-    let key = PrivateKeyDer::from_pem_file(key_file).map_err(|error| {
-        format!("a readable PEM file with a private key ({}: {error})", key_file.display())
-    })?;
+/// The setting that is wrong and the expected form: a key that cannot be used, or belongs to another certificate.
+pub(crate) fn server_tls(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<ServerConfig>, (&'static str, String)> {
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-        .map_err(|error| format!("a certificate that its key belongs to ({error})"))?;
-    Ok(Arc::new(config))
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
+    config.map(Arc::new).map_err(|error| match error {
+        rustls::Error::InvalidCertificate(_) => {
+            ("TLS_CERT_FILE", format!("a certificate that a server can show ({error})"))
+        }
+        _ => ("TLS_KEY_FILE", format!("the private key of the certificate in TLS_CERT_FILE ({error})")),
+    })
 }
 
 /// The file as it is, and the certificates in it.

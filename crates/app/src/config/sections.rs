@@ -57,31 +57,31 @@ impl Section for Server {
     const GROUPS: &[Group] = &[Group::Server];
 
     fn read(values: &Values) -> Result<Self, ConfigError> {
-        let cert = values.optional("TLS_CERT_FILE", |text| Ok(PathBuf::from(text)))?;
-        let key = values.optional("TLS_KEY_FILE", |text| Ok(PathBuf::from(text)))?;
-        let tls = match (cert, key) {
-            (Some(cert), Some(key)) => {
-                let tls = parse::server_tls(&cert, &key);
-                Some(tls.map_err(|expected| values.wrong("TLS_CERT_FILE", expected))?)
-            }
-            (None, None) => None,
-            (Some(_), None) => {
-                return Err(values.wrong("TLS_KEY_FILE", "a file, because TLS_CERT_FILE is set"));
-            }
-            (None, Some(_)) => {
-                return Err(values.wrong("TLS_CERT_FILE", "a file, because TLS_KEY_FILE is set"));
-            }
-        };
         Ok(Self {
             bind_addr: values.get("BIND_ADDR", parse::address)?,
             public_base_url: values.optional("PUBLIC_BASE_URL", parse::base_url)?,
             cors_origins: values.get("CORS_ORIGINS", |text| parse::list(text, parse::origin))?,
             trusted_proxies: values.optional("TRUSTED_PROXIES", parse::proxies)?.unwrap_or_default(),
             force_https: values.get("FORCE_HTTPS", parse::truth)?,
-            tls,
+            tls: tls(values)?,
             request_timeout: values.get("REQUEST_TIMEOUT_SECONDS", parse::seconds(1..=3600))?,
             shutdown_grace: values.get("SHUTDOWN_GRACE_SECONDS", parse::seconds(0..=3600))?,
         })
+    }
+}
+
+fn tls(values: &Values) -> Result<Option<Arc<rustls::ServerConfig>>, ConfigError> {
+    let given = |name| values.optional(name, |_| Ok(()));
+    match (given("TLS_CERT_FILE")?, given("TLS_KEY_FILE")?) {
+        (Some(()), Some(())) => {
+            let chain = values.get("TLS_CERT_FILE", parse::certificate_chain_file)?;
+            let key = values.get("TLS_KEY_FILE", parse::private_key_file)?;
+            let tls = parse::server_tls(chain, key);
+            tls.map(Some).map_err(|(name, expected)| values.wrong(name, expected))
+        }
+        (None, None) => Ok(None),
+        (Some(()), None) => Err(values.wrong("TLS_KEY_FILE", "a file, because TLS_CERT_FILE is set")),
+        (None, Some(())) => Err(values.wrong("TLS_CERT_FILE", "a file, because TLS_KEY_FILE is set")),
     }
 }
 

@@ -1,5 +1,7 @@
 use std::{collections::BTreeSet, fs};
 
+use spicyjump_sandbox::tls::SelfMadeTls;
+
 use super::{settings::Need, *};
 
 const MINIMAL: &[(&str, &str)] = &[
@@ -267,6 +269,34 @@ fn certificate_files_are_read_at_start() {
             line.contains("a readable PEM file with certificates") && line.contains("none found"),
             "{line}"
         );
+    }
+}
+
+#[test]
+fn of_certificate_and_key_the_wrong_one_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let tls = SelfMadeTls::generate(&["localhost"]).unwrap();
+    let other = SelfMadeTls::generate(&["localhost"]).unwrap();
+    let (cert, key) = (write("cert.pem", tls.certificate_pem()), write("key.pem", tls.key_pem()));
+    let other_key = write("other.pem", other.key_pem());
+    let garbage = write("garbage.pem", "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n");
+    let both = |cert: &str, key: &str| serve(&[("TLS_CERT_FILE", cert), ("TLS_KEY_FILE", key)]);
+    assert!(both(&cert, &key).unwrap().server.tls.is_some());
+    for (cert, key, named, expected) in [
+        (&cert, &cert, "TLS_KEY_FILE", "a readable PEM file with a private key"),
+        (&cert, &"/nowhere/key.pem".to_owned(), "TLS_KEY_FILE", "a readable PEM file with a private key"),
+        (&cert, &other_key, "TLS_KEY_FILE", "the private key of the certificate in TLS_CERT_FILE"),
+        (&key, &key, "TLS_CERT_FILE", "a readable PEM file with certificates"),
+        (&garbage, &key, "TLS_CERT_FILE", "a certificate that a server can show"),
+    ] {
+        let line = both(cert, key).unwrap_err().to_string();
+        let start = format!("{named} (environment): expected {expected}");
+        assert!(line.starts_with(&start) && !line.contains('\n'), "{line}");
     }
 }
 
