@@ -28,7 +28,7 @@ Examples:
   spicyjump audit                                  Prove that stock, orders and money add up
 
 Settings come from flags, then the environment, then a TOML file (--config, SPICYJUMP_CONFIG, or spicyjump.toml
-in the working directory). BIND_ADDR is --bind-addr as a flag and bind_addr in the file.
+in the working directory). BIND_ADDR is --bind-addr as a flag, and bind_addr or BIND_ADDR in the file.
 `spicyjump COMMAND --help` lists those that the command uses.
 
 Exit status: 0 done, 1 failed, 2 wrongly called or configured.";

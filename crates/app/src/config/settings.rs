@@ -1,7 +1,8 @@
 //! Every setting there is, as one table.
 //!
 //! The command line, the environment, the TOML file, `--help` and the error messages are all made from it, so a
-//! setting has one name: `DB_POOL_SIZE` in the environment is `--db-pool-size` as a flag and `db_pool_size` in the file.
+//! setting has one name: `DB_POOL_SIZE` in the environment is `--db-pool-size` as a flag, and `db_pool_size` or
+//! `DB_POOL_SIZE` in the file.
 
 use std::fmt;
 

@@ -210,7 +210,7 @@ fn reads_a_toml_file() {
         read_file(&path)
     };
     let (_, layer) = read(
-        "db_pool_size = 7\nforce_https = true\ncors_origins = [\"https://a.example\", \"https://b.example\"]",
+        "db_pool_size = 7\nFORCE_HTTPS = true\ncors_origins = [\"https://a.example\", \"https://b.example\"]",
     )
     .unwrap();
     assert_eq!(layer["DB_POOL_SIZE"], "7");
@@ -219,7 +219,9 @@ fn reads_a_toml_file() {
 
     let cases = [
         ("db_pool_sise = 7", "there is no setting \"db_pool_sise\""),
-        ("DB_POOL_SIZE = 7", "there is no setting \"DB_POOL_SIZE\""),
+        ("DB_POOL_SISE = 7", "there is no setting \"DB_POOL_SISE\""),
+        ("Db_Pool_Size = 7", "there is no setting \"Db_Pool_Size\""),
+        ("db_pool_size = 7\nDB_POOL_SIZE = 7", "db_pool_size and DB_POOL_SIZE are the same setting"),
         ("db_pool_size = 7.5", "DB_POOL_SIZE"),
         ("[database]\nurl = \"x\"", "there is no setting \"database\""),
         ("log_level = \"info\"\njwt_secret = \"hush", "line 2: "),

@@ -135,11 +135,12 @@ impl Values {
     }
 }
 
-/// Reads a TOML file of settings: lower-case names, text, numbers, booleans or arrays of text.
+/// Reads a TOML file of settings: names in lower case or as in the environment; text, numbers, booleans or arrays of
+/// text.
 ///
 /// # Errors
-/// [`ConfigError::File`] when it cannot be read, is no TOML or names an unknown setting;
-/// [`ConfigError::Wrong`] for a value of another kind.
+/// [`ConfigError::File`] when it cannot be read, is no TOML or names an unknown setting
+/// or one in both spellings; [`ConfigError::Wrong`] for a value of another kind.
 pub(crate) fn read_file(path: &Path) -> Result<(String, Layer), ConfigError> {
     let shown = path.display().to_string();
     let failed = |reason: String| ConfigError::File { path: shown.clone(), reason };
@@ -148,7 +149,7 @@ pub(crate) fn read_file(path: &Path) -> Result<(String, Layer), ConfigError> {
         text.parse().map_err(|error: toml::de::Error| failed(first_line(&error, &text)))?;
     let mut layer = Layer::new();
     for (key, value) in table {
-        let setting = SETTINGS.iter().find(|setting| setting.key() == key);
+        let setting = SETTINGS.iter().find(|setting| setting.name == key || setting.key() == key);
         let setting = setting.ok_or_else(|| failed(format!("there is no setting {key:?}")))?;
         let text = as_text(&value).ok_or_else(|| ConfigError::Wrong {
             name: setting.name,
@@ -156,7 +157,9 @@ pub(crate) fn read_file(path: &Path) -> Result<(String, Layer), ConfigError> {
             expected: "text, a whole number, true, false or an array of text".to_owned(),
             found: None,
         })?;
-        layer.insert(setting.name, text);
+        if layer.insert(setting.name, text).is_some() {
+            return Err(failed(format!("{} and {} are the same setting", setting.key(), setting.name)));
+        }
     }
     Ok((shown, layer))
 }
