@@ -74,11 +74,14 @@ fn set_defaults(values: &mut Values, home: &Path) {
     ]));
 }
 
-/// Takes the API's port, or the next free one; starts what runs beside the shop; and points the configuration there.
+/// Takes the API's port, or the next free one where nobody asked for it; starts what runs beside the shop; and points the configuration there.
 async fn prepare(mut values: Values, home: &Path) -> Result<Shop, Failure> {
     let server: Server = config::load(&values)?;
-    let listener =
-        listen::on_or_after(server.bind_addr).map_err(|error| Failure::because("BIND_ADDR", &error))?;
+    let listener = if values.is_given("BIND_ADDR") {
+        listen::on("BIND_ADDR", server.bind_addr)?
+    } else {
+        listen::on_or_after(server.bind_addr).map_err(|error| Failure::because("BIND_ADDR", &error))?
+    };
     let api = listener.local_addr().map_err(|error| Failure::because("BIND_ADDR", &error))?;
     if api.port() != server.bind_addr.port() && server.bind_addr.port() != 0 {
         eprintln!("{} is in use, so the shop is at {api}.", server.bind_addr);
@@ -127,13 +130,10 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let wished = taken.local_addr().unwrap();
-        let given = |name: &str| match name {
-            "BIND_ADDR" => Some(wished.to_string()),
-            // A real key of the developer's must not reach the stand-in.
-            "STRIPE_SECRET_KEY" => Some("sk_live_real".to_owned()),
-            _ => None,
-        };
+        // A real key of the developer's must not reach the stand-in.
+        let given = |name: &str| (name == "STRIPE_SECRET_KEY").then(|| "sk_live_real".to_owned());
         let mut values = Values::new(Layer::new(), given, None);
+        values.fall_back_on(Layer::from([("BIND_ADDR", wished.to_string())]));
         set_defaults(&mut values, home.path());
         let shop = prepare(values, home.path()).await.unwrap();
 
@@ -153,6 +153,23 @@ mod tests {
         assert_eq!(PgAudit::new(database.clone()).run().await.unwrap(), []);
         drop(database);
         shop.stand_ins.stop().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_address_that_somebody_asked_for_is_taken_or_nothing_starts() {
+        let home = tempfile::tempdir().unwrap();
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let wished = taken.local_addr().unwrap().to_string();
+        let layer = Layer::from([("BIND_ADDR", wished.clone())]);
+        for values in [
+            Values::new(layer.clone(), |_| None, None),
+            Values::new(Layer::new(), |name| (name == "BIND_ADDR").then(|| wished.clone()), None),
+            Values::new(Layer::new(), |_| None, Some(("spicyjump.toml".to_owned(), layer.clone()))),
+        ] {
+            let Err(failure) = prepare(values, home.path()).await else { panic!("it started elsewhere") };
+            let line = failure.to_string();
+            assert!(line.starts_with(&format!("BIND_ADDR: cannot listen on {wished}: ")), "{line}");
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -64,6 +64,12 @@ impl Values {
         self.0.push((Origin::Program, layer));
     }
 
+    /// Whether somebody said what a setting is to be: not the program, nor the table's default.
+    pub(crate) fn is_given(&self, name: &str) -> bool {
+        let origin = Setting::named(name).and_then(|setting| self.find(setting)).map(|(origin, _)| origin);
+        !matches!(origin, None | Some(Origin::Program | Origin::Default))
+    }
+
     /// All settings of `groups` that have no value and need one.
     ///
     /// # Errors
