@@ -124,8 +124,12 @@ mod tests {
 
     use super::*;
 
+    /// Ports are found free and used a moment later: two shops that start at once may want the same one.
+    static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
     #[tokio::test(flavor = "multi_thread")]
     async fn nothing_configured_is_enough_for_a_shop() {
+        let _turn = ONE_AT_A_TIME.lock().await;
         let _ = rustls::crypto::ring::default_provider().install_default();
         let home = tempfile::tempdir().unwrap();
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -174,6 +178,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn pictures_are_found_where_they_are_at_the_next_start() {
+        let _turn = ONE_AT_A_TIME.lock().await;
         let _ = rustls::crypto::ring::default_provider().install_default();
         let home = tempfile::tempdir().unwrap();
         let start = async || {
