@@ -172,6 +172,11 @@ fn groups(command: &str) -> &'static [Group] {
     }
 }
 
+/// Where a command has other defaults than the table of settings.
+fn own_defaults(command: &str) -> Layer {
+    if command == "dev" { config::dev_defaults(Path::new(config::DEV_HOME)) } else { Layer::new() }
+}
+
 /// What to run, and with which settings.
 #[derive(Debug)]
 pub(crate) struct Invocation {
@@ -234,6 +239,7 @@ fn with_default_command(args: impl IntoIterator<Item = OsString>) -> Vec<OsStrin
 fn command() -> clap::Command {
     Cli::command().mut_subcommands(|command| {
         let groups = groups(command.get_name());
+        let own = own_defaults(command.get_name());
         let config = Arg::new("config")
             .long("config")
             .value_name("FILE")
@@ -241,7 +247,8 @@ fn command() -> clap::Command {
             .value_parser(clap::value_parser!(PathBuf))
             .global(true);
         let settings = SETTINGS.iter().filter(|setting| groups.contains(&setting.group)).map(|setting| {
-            let default = setting.default.map_or(String::new(), |default| format!(" [default: {default}]"));
+            let default = own.get(setting.name).map(String::as_str).or(setting.default);
+            let default = default.map_or(String::new(), |default| format!(" [default: {default}]"));
             let arg = Arg::new(setting.name)
                 .long(setting.flag())
                 .value_name(setting.value)
@@ -335,6 +342,23 @@ mod tests {
             "{help}"
         );
         assert!(help.contains("Mail (SMTP):") && !help.contains(secret), "{help}");
+    }
+
+    #[test]
+    fn help_of_dev_shows_its_own_defaults() {
+        let Err(Stop::Help(help)) = run(&["dev", "--help"], &[]) else { panic!("no help") };
+        for (name, default) in [
+            ("RATE_LIMIT_PER_HOUR", "0"),
+            ("RATE_LIMIT_LOGIN_PER_MINUTE", "0"),
+            ("LOG_FILE", ".data/app.log"),
+            ("BIND_ADDR", "127.0.0.1:8080"),
+            (
+                "CORS_ORIGINS",
+                "https://spicyjump.com,https://www.spicyjump.com,http://localhost:3000,http://localhost:5173",
+            ),
+        ] {
+            assert!(help.contains(&format!("[env: {name}] [default: {default}]")), "{name}: {help}");
+        }
     }
 
     #[test]

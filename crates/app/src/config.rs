@@ -3,6 +3,7 @@
 //! [`settings`] is the table of all settings, [`values`] decides whose word counts, [`parse`] knows the forms,
 //! and [`sections`] are the result. A command reads only the sections that it uses.
 
+mod dev;
 mod error;
 mod parse;
 mod sections;
@@ -14,6 +15,7 @@ mod tests;
 
 use std::time::Duration;
 
+pub(crate) use dev::{DEV_HOME, dev_defaults};
 pub(crate) use error::ConfigError;
 pub(crate) use sections::*;
 pub(crate) use settings::{Group, SETTINGS};

@@ -20,18 +20,12 @@ use super::{migrate, serve};
 use crate::{
     adapters,
     clock::SystemClock,
-    config::{self, Layer, Log, ServeConfig, Server, Telemetry, Values},
+    config::{self, DEV_HOME, Log, ServeConfig, Server, Telemetry, Values, dev_defaults},
     demo::{self, Gallery},
     failure::Failure,
     listen, logging,
     shutdown::Shutdown,
 };
-
-/// Where everything is kept, below the working directory.
-const HOME: &str = ".data";
-
-/// Pages of frontends under development, as the usual tools serve them.
-const LOCAL_ORIGINS: &str = "http://localhost:3000,http://localhost:5173";
 
 /// A shop that is ready to be served.
 struct Shop {
@@ -43,8 +37,8 @@ struct Shop {
 
 /// Runs the shop until a signal comes, then stops what ran beside it.
 pub(super) async fn run(mut values: Values) -> Result<(), Failure> {
-    let home = Path::new(HOME);
-    set_defaults(&mut values, home);
+    let home = Path::new(DEV_HOME);
+    values.fall_back_on(dev_defaults(home));
     fs::create_dir_all(home).map_err(|error| Failure::because(home.display(), &error))?;
     let (log, telemetry) = (config::load::<Log>(&values)?, config::load::<Telemetry>(&values)?);
     let _log = logging::start_with_traces(&log, &telemetry, &config::load(&values)?)?;
@@ -63,18 +57,8 @@ pub(super) async fn run(mut values: Values) -> Result<(), Failure> {
     served
 }
 
-fn set_defaults(values: &mut Values, home: &Path) {
-    values.fall_back_on(Layer::from([
-        // Nobody should trip over a limit while trying things out.
-        ("RATE_LIMIT_PER_DAY", "0".to_owned()),
-        ("RATE_LIMIT_PER_HOUR", "0".to_owned()),
-        ("RATE_LIMIT_LOGIN_PER_MINUTE", "0".to_owned()),
-        ("CORS_ORIGINS", LOCAL_ORIGINS.to_owned()),
-        ("LOG_FILE", home.join("app.log").display().to_string()),
-    ]));
-}
-
-/// Takes the API's port, or the next free one where nobody asked for it; starts what runs beside the shop; and points the configuration there.
+/// Takes the API's port, or the next free one where nobody asked for it; starts what runs beside the shop; and points
+/// the configuration there.
 async fn prepare(mut values: Values, home: &Path) -> Result<Shop, Failure> {
     let server: Server = config::load(&values)?;
     let listener = if values.is_given("BIND_ADDR") {
@@ -123,6 +107,7 @@ mod tests {
     use spicyjump_postgres::{PgAudit, PgCatalogue};
 
     use super::*;
+    use crate::config::Layer;
 
     /// Ports are found free and used a moment later: two shops that start at once may want the same one.
     static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -138,7 +123,7 @@ mod tests {
         let given = |name: &str| (name == "STRIPE_SECRET_KEY").then(|| "sk_live_real".to_owned());
         let mut values = Values::new(Layer::new(), given, None);
         values.fall_back_on(Layer::from([("BIND_ADDR", wished.to_string())]));
-        set_defaults(&mut values, home.path());
+        values.fall_back_on(dev_defaults(home.path()));
         let shop = prepare(values, home.path()).await.unwrap();
 
         let api = shop.listener.local_addr().unwrap();
@@ -184,7 +169,7 @@ mod tests {
         let start = async || {
             let given = |name: &str| (name == "BIND_ADDR").then(|| "127.0.0.1:0".to_owned());
             let mut values = Values::new(Layer::new(), given, None);
-            set_defaults(&mut values, home.path());
+            values.fall_back_on(dev_defaults(home.path()));
             let shop = prepare(values, home.path()).await.unwrap();
             let (database, _) = stocked(&shop.config).await.unwrap();
             (shop, database)

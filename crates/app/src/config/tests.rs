@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use spicyjump_sandbox::tls::SelfMadeTls;
 
@@ -192,6 +192,24 @@ fn what_the_program_decides_stands_above_or_below_what_was_given() {
     assert!(matches!(load::<StoreConfig>(&values), Err(ConfigError::Wrong { name: "DATABASE_URL", .. })));
     assert_eq!(load::<Server>(&values).unwrap().bind_addr.port(), 1);
     assert_eq!(load::<Mail>(&values).unwrap().port, 25);
+}
+
+#[test]
+fn dev_lets_in_pages_under_development_beside_the_usual_ones_and_counts_nobody() {
+    let mut values = environment(&[("RATE_LIMIT_PER_DAY", "7")]);
+    values.fall_back_on(dev_defaults(Path::new(DEV_HOME)));
+    let config: ServeConfig = load(&values).unwrap();
+    assert_eq!(
+        config.server.cors_origins,
+        [
+            "https://spicyjump.com",
+            "https://www.spicyjump.com",
+            "http://localhost:3000",
+            "http://localhost:5173"
+        ]
+    );
+    assert_eq!((config.limits.per_day, config.limits.per_hour, config.limits.login_per_minute), (7, 0, 0));
+    assert_eq!(config.worker.payments.store.log.file, Some(".data/app.log".into()));
 }
 
 #[test]
