@@ -83,7 +83,8 @@ mod tests {
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
         assert_ne!(stored, passwords.hash("Passw0rd!".into()).await.unwrap());
         assert_eq!(passwords.verify("Passw0rd!".into(), Some(stored.clone())).await, Ok(true));
-        assert_eq!(passwords.verify("passw0rd!".into(), Some(stored)).await, Ok(false));
+        assert_eq!(passwords.verify("passw0rd!".into(), Some(stored.clone())).await, Ok(false));
+        assert_eq!(passwords.verify("Passw0rd!".repeat(1_000), Some(stored)).await, Ok(false));
     }
 
     #[actix_web::test]

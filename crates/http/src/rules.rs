@@ -56,6 +56,11 @@ pub fn text(min: usize, max: usize) -> impl Fn(&String) -> Check {
     }
 }
 
+/// Any text that says something, as long as a body can hold: for what is compared and never stored.
+pub fn not_empty() -> impl Fn(&String) -> Check {
+    |text| if text.is_empty() { Err(Problem::TooShort { min: 1 }) } else { Ok(()) }
+}
+
 /// As [`text`], not counting white space around it, which is to be trimmed: a name of spaces is none.
 pub fn trimmed(min: usize, max: usize) -> impl Fn(&String) -> Check {
     move |given| text(min, max)(&given.trim().to_owned())

@@ -26,7 +26,7 @@ use crate::{
     failure::Failure,
     field::Field,
     problem::Problem,
-    rules::{self, any, one_of, optional, required, text, trimmed},
+    rules::{self, any, not_empty, one_of, optional, required, text, trimmed},
     time::Timestamp,
     tokens::Session,
 };
@@ -98,8 +98,9 @@ pub(crate) struct LoginBody {
     #[garde(custom(required(text(1, 254))))]
     #[schema(value_type = String, min_length = 1, max_length = 254)]
     email: Field<String>,
-    #[garde(custom(required(text(1, 128))))]
-    #[schema(value_type = String, format = Password, min_length = 1, max_length = 128)]
+    /// One that can be nobody's is not told apart from a wrong one.
+    #[garde(custom(required(not_empty())))]
+    #[schema(value_type = String, format = Password, min_length = 1)]
     password: Field<String>,
 }
 

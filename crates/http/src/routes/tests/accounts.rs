@@ -85,6 +85,21 @@ async fn an_unknown_address_and_a_wrong_password_look_the_same() {
 }
 
 #[actix_web::test]
+async fn a_password_that_nobody_can_have_is_a_wrong_one() {
+    let server = Server::new();
+    register(&server, "kim@example.com").await;
+    for password in ["x".repeat(129), "한".repeat(5_000), "x".repeat(500_000), "Passw0rd!\0".to_owned()] {
+        let wrong = login(&server, "kim@example.com", &password).await;
+        assert_eq!(wrong.code(401), "invalid_credentials", "{} characters", password.len());
+        let unknown = login(&server, "nobody@example.com", &password).await;
+        assert_eq!(unknown.code(401), "invalid_credentials");
+    }
+    assert_eq!(login(&server, "kim@example.com", "").await.wrong_fields(), ["password"]);
+    let missing = server.post("/v1/auth/login", json!({ "email": "kim@example.com" })).await;
+    assert_eq!(missing.wrong_fields(), ["password"]);
+}
+
+#[actix_web::test]
 async fn a_refresh_token_is_good_once() {
     let server = Server::new();
     let first = register(&server, "kim@example.com").await;
