@@ -3,7 +3,7 @@
 use actix_web::{
     FromRequest, HttpRequest,
     dev::Payload,
-    http::header::{self, HeaderMap},
+    http::header::{self, HeaderMap, HeaderValue},
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, future::LocalBoxFuture};
@@ -70,7 +70,9 @@ where
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let acceptable = expect_json(request.headers()).and_then(|()| expect_size(request.headers()));
+        let headers = request.headers();
+        let acceptable =
+            expect_json(headers).and_then(|()| expect_plain(headers)).and_then(|()| expect_size(headers));
         let context = T::Context::of(request);
         let payload = payload.take();
         Box::pin(async move {
@@ -110,6 +112,16 @@ fn expect_json(headers: &HeaderMap) -> Result<(), ApiError> {
         !name.eq_ignore_ascii_case("charset") || value.trim_matches('"').eq_ignore_ascii_case("utf-8")
     });
     if json && utf8 { Ok(()) } else { Err(ErrorCode::UnsupportedMediaType.into()) }
+}
+
+/// Bodies are never decompressed: a small one could become a large one. The answer says so (RFC 9110, section 12.5.3).
+fn expect_plain(headers: &HeaderMap) -> Result<(), ApiError> {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING);
+    if encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Ok(());
+    }
+    let refusal = ApiError::new(ErrorCode::UnsupportedMediaType);
+    Err(refusal.with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")))
 }
 
 fn expect_size(headers: &HeaderMap) -> Result<(), ApiError> {
@@ -285,6 +297,18 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(header::CONTENT_TYPE, content_type.parse().unwrap());
             assert_eq!(expect_json(&headers).is_ok(), fits, "{content_type}");
+        }
+    }
+
+    #[test]
+    fn a_compressed_body_is_not_taken() {
+        for (encoding, fits) in
+            [("identity", true), ("gzip", false), ("GZIP", false), ("br", false), ("gzip, identity", false)]
+        {
+            let mut headers = HeaderMap::new();
+            assert!(expect_plain(&headers).is_ok());
+            headers.insert(header::CONTENT_ENCODING, encoding.parse().unwrap());
+            assert_eq!(expect_plain(&headers).is_ok(), fits, "{encoding}");
         }
     }
 

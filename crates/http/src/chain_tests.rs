@@ -201,6 +201,7 @@ async fn a_success_has_the_headers_of_every_answer() {
 #[actix_web::test]
 async fn every_refusal_has_the_contract_s_form() {
     let json = ("Content-Type", "application/json");
+    let gzip = ("Content-Encoding", "gzip");
     let edge = edge(|config| config.request_timeout = Duration::from_millis(50));
     let user = || bearer(&edge, 7, Role::Seller);
     let large = "x".repeat(MAX_BODY_BYTES + 1);
@@ -216,6 +217,11 @@ async fn every_refusal_has_the_contract_s_form() {
         (post("/v1/toys").insert_header(("Authorization", "Basic eDp5")), 401, "unauthenticated"),
         (get("/v1/toys/7").insert_header(("Authorization", "Bearer x")), 401, "invalid_token"),
         (post("/v1/toys").insert_header(user()).set_payload("{}"), 415, "unsupported_media_type"),
+        (
+            post("/v1/toys").insert_header(user()).insert_header(json).insert_header(gzip).set_payload("{}"),
+            415,
+            "unsupported_media_type",
+        ),
         (post("/v1/toys").insert_header(user()).insert_header(json).set_payload("{"), 400, "malformed_json"),
         (
             post("/v1/toys").insert_header(user()).insert_header(json).set_payload(large),

@@ -45,7 +45,7 @@ const COMMON: [Common; 9] = [
     Common {
         status: "415",
         name: "UnsupportedMediaType",
-        description: "The body is not `application/json` in UTF-8.",
+        description: "The body is not `application/json` in UTF-8, or it is compressed.",
         concerns: takes_json,
     },
     Common {
