@@ -160,16 +160,17 @@ async fn every_wrong_field_of_an_order_is_named_at_once() {
     let product = shop.seller().await.product("1.00", 5).await;
     let mut address = address();
     address["recipient"] = json!("");
-    address["country"] = json!("KOR");
+    address["country"] = json!("12");
     address.as_object_mut().unwrap().remove("city");
     let body = json!({
-        "items": [{ "product_id": product, "quantity": 0 }, { "product_id": 0, "quantity": 1.5 }, { "quantity": 1000 }],
+        "items": [{ "product_id": product, "quantity": 0, "unit_price": 10.005 }, { "product_id": 0, "quantity": 1.5 }, { "quantity": 1000 }],
         "shipping_address": address, "note": 7,
     });
     let refusal = buyer.post("/v1/orders", &body).await.refused(422, "validation_failed");
     let named: BTreeSet<_> = refusal["errors"].as_object().unwrap().keys().cloned().collect();
     let expected: BTreeSet<String> = [
         "items.0.quantity",
+        "items.0.unit_price",
         "items.1.product_id",
         "items.1.quantity",
         "items.2.product_id",

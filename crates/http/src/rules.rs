@@ -127,6 +127,20 @@ pub fn price_in(currency: &Field<Currency>) -> impl Fn(&Amount) -> Check {
     move |amount| currency.map_or(Ok(()), |currency| amount.price(currency).map(drop))
 }
 
+/// An amount whose currency is not known yet: what cents cannot express, no currency of ours can.
+pub fn in_some_currency() -> impl Fn(&Amount) -> Check {
+    |amount| amount.money(Currency::Usd).map(drop)
+}
+
+/// A country's two letters (ISO 3166-1 alpha-2), in either case.
+pub fn country_code() -> impl Fn(&String) -> Check {
+    |code| {
+        text(2, 2)(code)?;
+        let letters = code.bytes().all(|byte| byte.is_ascii_alphabetic());
+        letters.then_some(()).ok_or(Problem::Invalid)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,6 @@ use spicyjump_domain::{
     caretaker::Caretaker,
     idempotency::Replayable,
     ids::{OrderId, ProductId},
-    money::Currency,
     order::{HistoryEntry, Order, OrderLine, OrderStatus, Shipment, ShippingAddress},
     orders::Orders,
     placing::{Cart, CartError, CartLine, OrderAnswer, PlaceOrder, Placed, Refusal},
@@ -33,7 +32,7 @@ use crate::{
     paging::{Listing, PageParams, Pagination},
     path::PathId,
     problem::Problem,
-    rules::{any, integer, list, nullable, one_of, optional, required, text},
+    rules::{any, country_code, in_some_currency, integer, list, nullable, one_of, optional, required, text},
     telemetry,
     time::Timestamp,
 };
@@ -71,7 +70,7 @@ pub(crate) struct OrderItemBody {
     #[schema(value_type = u32, minimum = 1, maximum = 999)]
     quantity: Field<u32>,
     /// The price that the buyer was shown: refused with `price_changed` where it is no longer the price.
-    #[garde(custom(nullable(any())))]
+    #[garde(custom(nullable(in_some_currency())))]
     #[schema(value_type = Option<Amount>)]
     unit_price: Field<Amount>,
 }
@@ -101,8 +100,8 @@ pub(crate) struct AddressBody {
     #[schema(value_type = String, min_length = 1, max_length = 20)]
     postal_code: Field<String>,
     /// ISO 3166-1 alpha-2.
-    #[garde(custom(required(text(2, 2))))]
-    #[schema(value_type = String, min_length = 2, max_length = 2, example = "KR")]
+    #[garde(custom(required(country_code())))]
+    #[schema(value_type = String, pattern = "^[A-Za-z]{2}$", example = "KR")]
     country: Field<String>,
 }
 
@@ -110,10 +109,6 @@ field_types!(OrderItemBody => Problem::NotObject, AddressBody => Problem::NotObj
 
 impl AddressBody {
     fn into_address(self) -> Result<ShippingAddress, ApiError> {
-        let country = self.country.required("shipping_address.country")?;
-        if !country.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-            return Err(ApiError::field("shipping_address.country", Problem::Invalid));
-        }
         Ok(ShippingAddress {
             recipient: self.recipient.required("shipping_address.recipient")?,
             phone: self.phone.required("shipping_address.phone")?,
@@ -122,25 +117,18 @@ impl AddressBody {
             city: self.city.required("shipping_address.city")?,
             region: self.region.into_value(),
             postal_code: self.postal_code.required("shipping_address.postal_code")?,
-            country: country.to_ascii_uppercase(),
+            country: self.country.required("shipping_address.country")?.to_ascii_uppercase(),
         })
     }
 }
 
 fn cart(items: Vec<Field<OrderItemBody>>) -> Result<Cart, ApiError> {
     let mut lines = vec![];
-    for (place, item) in items.into_iter().filter_map(Field::into_value).enumerate() {
-        let shown = item.unit_price.into_value();
-        if let Some(amount) = shown {
-            // The product's currency is not known here; what cents cannot express, no currency of ours can.
-            amount
-                .money(Currency::Usd)
-                .map_err(|problem| ApiError::field(&format!("items.{place}.unit_price"), problem))?;
-        }
+    for item in items.into_iter().filter_map(Field::into_value) {
         lines.push(CartLine {
             product_id: item.product_id.required("product_id")?,
             quantity: item.quantity.required("quantity")?,
-            shown_prices: shown.map(Amount::decimal).into_iter().collect(),
+            shown_prices: item.unit_price.into_value().map(Amount::decimal).into_iter().collect(),
         });
     }
     Cart::new(lines).map_err(|error| match error {
@@ -560,4 +548,56 @@ pub(crate) async fn deliver_order(
     id: PathId<OrderId>,
 ) -> Result<Answer, ApiError> {
     ok(OneOrder::from(&orders.deliver(*user, id.0).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::problem::FieldErrors;
+
+    #[test]
+    fn all_wrong_fields_of_an_order_are_named_at_once() {
+        let body = json!({
+            "items": [{ "quantity": 0, "unit_price": 10.005 }, { "quantity": 1, "unit_price": "x" }],
+            "shipping_address": {
+                "recipient": "", "phone": "1", "line1": "1", "city": "Seoul", "postal_code": "1", "country": "12",
+            },
+            "note": 5,
+        });
+        let body: PlaceOrderBody = serde_json::from_str(&body.to_string()).unwrap();
+        let errors = FieldErrors::from(&body.validate().unwrap_err());
+        let fields: Vec<_> = errors.iter().map(|(field, _)| field).collect();
+        let expected = [
+            "items.0.product_id",
+            "items.0.quantity",
+            "items.0.unit_price",
+            "items.1.product_id",
+            "items.1.unit_price",
+            "note",
+            "shipping_address.country",
+            "shipping_address.recipient",
+        ];
+        assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn a_country_is_two_letters_and_a_price_fits_some_currency() {
+        let order = |country: &str, price: &str| {
+            let address = json!({
+                "recipient": "Kim", "phone": "1", "line1": "1", "city": "Seoul", "postal_code": "1", "country": country,
+            });
+            let item = format!(r#"{{"product_id": 7, "quantity": 1, "unit_price": {price}}}"#);
+            let body = format!(r#"{{"items": [{item}], "shipping_address": {address}}}"#);
+            serde_json::from_str::<PlaceOrderBody>(&body).unwrap().validate().is_ok()
+        };
+        for (country, price) in [("KR", "15"), ("kr", "10.50"), ("US", "null"), ("DE", "\"0.01\"")] {
+            assert!(order(country, price), "{country} {price}");
+        }
+        for (country, price) in [("K", "15"), ("KOR", "15"), ("한국", "15"), ("KR", "15.001"), ("KR", "-1")]
+        {
+            assert!(!order(country, price), "{country} {price}");
+        }
+    }
 }
