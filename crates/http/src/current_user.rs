@@ -1,6 +1,9 @@
 //! Who is asking.
 
-use std::future::{Ready, ready};
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
@@ -73,29 +76,35 @@ impl FromRequest for CurrentUser {
     }
 }
 
-/// The signed-in user, if there is one. A token that is not good is refused all the same: a client that sent one
-/// must learn that it is no longer signed in.
+/// The signed-in user, if there is one. A token that is not good keeps nobody from what everyone may see.
 #[derive(Clone, Copy, Debug)]
-pub struct MaybeUser(Option<CurrentUser>);
+pub struct MaybeUser(Result<Option<CurrentUser>, ErrorCode>);
 
 impl MaybeUser {
     /// The user.
     #[must_use]
     pub fn actor(&self) -> Option<Actor> {
-        self.0.map(|user| *user)
+        self.0.ok().flatten().map(|user| *user)
+    }
+
+    /// The refusal of what is not there for this user. Where a token was not good it may well be there for its owner,
+    /// so that the client must learn to sign in again.
+    #[must_use]
+    pub fn not_found(&self, code: ErrorCode) -> ApiError {
+        self.0.err().unwrap_or(code).into()
     }
 }
 
 impl FromRequest for MaybeUser {
-    type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(match Authentication::of(request) {
-            Authentication::User(session) => Ok(Self(Some(CurrentUser(session)))),
-            Authentication::Anonymous => Ok(Self(None)),
-            Authentication::Refused(code) => Err(code.into()),
-        })
+        ready(Ok(Self(match Authentication::of(request) {
+            Authentication::User(session) => Ok(Some(CurrentUser(session))),
+            Authentication::Anonymous => Ok(None),
+            Authentication::Refused(code) => Err(code),
+        })))
     }
 }
 

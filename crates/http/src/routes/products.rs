@@ -59,7 +59,7 @@ pub(crate) async fn list_products(
     Ok(ok(ManyProducts::new(&products.items, pagination))?.revalidated(&request))
 }
 
-/// Read a product: a published one, or any of your own.
+/// Read a product: a published one, whatever the token; or any of your own.
 #[utoipa::path(
     tag = "catalogue",
     security((), ("bearer" = [])),
@@ -73,6 +73,10 @@ pub(crate) async fn list_products(
             headers(("ETag" = String, description = "Of the product as it is now.")),
         ),
         (status = 304, description = "As known."),
+        (
+            status = 401, body = Failure,
+            description = "`invalid_token` or `token_expired`, where no published product is found: it may be your own.",
+        ),
         (status = 404, body = Failure, description = "`product_not_found`: also one that is not published."),
     ),
 )]
@@ -83,7 +87,10 @@ pub(crate) async fn get_product(
     catalogue: Data<Catalogue>,
     id: PathId<ProductId>,
 ) -> Result<Answer, ApiError> {
-    let product = catalogue.read(user.actor(), id.0).await?;
+    let product = catalogue.read(user.actor(), id.0).await.map_err(|error| match error {
+        CatalogueError::NotFound => user.not_found(ErrorCode::ProductNotFound),
+        other => other.into(),
+    })?;
     Ok(answer(&product)?.revalidated(&request))
 }
 

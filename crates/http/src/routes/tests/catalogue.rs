@@ -132,8 +132,12 @@ async fn drafts_are_for_who_manages_them() {
     assert_eq!(server.read(SELLER, &uri).await.data(200)["product"], draft);
     assert_eq!(server.read(ADMIN, &uri).await.data(200)["product"], draft);
     assert_eq!(server.call(OTHER_SELLER, Method::PUT, &uri, json!({})).await.code(404), "product_not_found");
-    let signed_out = TestRequest::get().uri(&uri).insert_header(("Authorization", "Bearer x"));
-    assert_eq!(server.send(signed_out).await.code(401), "invalid_token");
+    let signed_out = |uri: &str| TestRequest::get().uri(uri).insert_header(("Authorization", "Bearer x"));
+    assert_eq!(server.send(signed_out(&uri)).await.code(401), "invalid_token");
+    assert_eq!(server.send(signed_out("/v1/products/99")).await.code(401), "invalid_token");
+    let published = server.product(kimchi()).await;
+    let uri = format!("/v1/products/{}", published["id"]);
+    assert_eq!(server.send(signed_out(&uri)).await.data(200)["product"], published);
     for uri in ["/v1/products/abc", "/v1/products/0", "/v1/products/99"] {
         assert_eq!(server.get(uri).await.code(404), "product_not_found");
     }
