@@ -139,6 +139,7 @@ async fn the_page_opens_only_with_its_key_and_lets_in_nobody_but_stripe() {
     assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
     let without_key = path.split('?').next().unwrap();
     shop.api().get(without_key).await.refused(404, "payment_not_found");
+    shop.api().get(&format!("{path}&key=again")).await.refused(404, "payment_not_found");
     shop.api()
         .get(&format!("{without_key}?key=00000000000000000000000000000000"))
         .await

@@ -156,14 +156,14 @@ impl Limiter {
     }
 }
 
-/// Not counted: preflights, the webhook, and what operators, readers of the docs and paying people need.
 fn is_counted(request: &ServiceRequest) -> bool {
-    let path = routed_path(request);
+    request.method() != Method::OPTIONS && is_counted_path(routed_path(request))
+}
+
+/// Not counted: the webhook, and what operators, readers of the docs and paying people need.
+pub(crate) fn is_counted_path(path: &str) -> bool {
     let free = ["/v1/payments/callback", "/v1/openapi.json", "/healthz", "/readyz", "/metrics", "/docs"];
-    request.method() != Method::OPTIONS
-        && !free.contains(&path)
-        && !path.starts_with("/docs/")
-        && !path.starts_with("/checkout/")
+    !free.contains(&path) && !path.starts_with("/docs/") && !path.starts_with("/checkout/")
 }
 
 fn is_login(request: &ServiceRequest) -> bool {

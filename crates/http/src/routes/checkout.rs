@@ -131,7 +131,7 @@ fn content_policy(script_url: &str, api_base: &str) -> String {
     )
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(crate) struct KeyParam {
     #[serde(default)]
     key: String,
@@ -184,9 +184,10 @@ pub(crate) async fn page(
     store: Data<dyn OrderStore>,
     context: RequestContext,
     id: PathId<PaymentId>,
-    query: Query<KeyParam>,
+    query: Option<Query<KeyParam>>,
 ) -> Result<HttpResponse, ApiError> {
-    let (book, payment) = book(&checkout, &**store, id.0, &query.key).await?;
+    let KeyParam { key } = query.map(Query::into_inner).unwrap_or_default();
+    let (book, payment) = book(&checkout, &**store, id.0, &key).await?;
     let mut environment = Environment::new();
     let defect = |error: minijinja::Error| ApiError::new(ErrorCode::InternalError).because(error);
     environment.add_template("page.html", PAGE).map_err(defect)?;
@@ -205,7 +206,7 @@ pub(crate) async fn page(
                 publishable_key => &checkout.config.publishable_key,
                 client_secret => &payment.client_secret,
                 script_url => &checkout.config.script_url,
-                status_url => format!("/checkout/{}/status?key={}", payment.id, query.key),
+                status_url => format!("/checkout/{}/status?key={}", payment.id, key),
                 return_url => checkout.checkout_url(&payment),
             })
         })
@@ -247,9 +248,10 @@ pub(crate) async fn status(
     checkout: Data<Checkout>,
     store: Data<dyn OrderStore>,
     id: PathId<PaymentId>,
-    query: Query<KeyParam>,
+    query: Option<Query<KeyParam>>,
 ) -> Result<Answer, ApiError> {
-    let (book, payment) = book(&checkout, &**store, id.0, &query.key).await?;
+    let KeyParam { key } = query.map(Query::into_inner).unwrap_or_default();
+    let (book, payment) = book(&checkout, &**store, id.0, &key).await?;
     ok(CheckoutStatus {
         order_number: book.order.number,
         order_status: book.order.status.code(),
@@ -264,14 +266,34 @@ fn asset(content_type: &'static str, body: &'static str, request: &HttpRequest) 
 }
 
 /// The checkout page's script.
-#[utoipa::path(tag = "payments", responses((status = 200, content_type = "text/javascript", body = String)))]
+#[utoipa::path(
+    tag = "payments",
+    params(("If-None-Match" = Option<String>, Header, description = "A known `ETag`.")),
+    responses(
+        (
+            status = 200, content_type = "text/javascript", body = String,
+            headers(("ETag" = String, description = "Of this version.")),
+        ),
+        (status = 304, description = "As known."),
+    ),
+)]
 #[get("/checkout/assets/checkout.js")]
 pub(crate) async fn script(request: HttpRequest) -> HttpResponse {
     asset("text/javascript; charset=UTF-8", SCRIPT, &request)
 }
 
 /// The checkout page's style.
-#[utoipa::path(tag = "payments", responses((status = 200, content_type = "text/css", body = String)))]
+#[utoipa::path(
+    tag = "payments",
+    params(("If-None-Match" = Option<String>, Header, description = "A known `ETag`.")),
+    responses(
+        (
+            status = 200, content_type = "text/css", body = String,
+            headers(("ETag" = String, description = "Of this version.")),
+        ),
+        (status = 304, description = "As known."),
+    ),
+)]
 #[get("/checkout/assets/checkout.css")]
 pub(crate) async fn style(request: HttpRequest) -> HttpResponse {
     asset("text/css; charset=UTF-8", STYLE, &request)

@@ -125,7 +125,7 @@ pub(crate) struct StartPaymentBody {
         (status = 409, body = Failure, description = "`invalid_order_state`, `idempotency_in_progress`."),
         (status = 422, body = Failure, description = "`validation_failed`, `amount_too_small`, `amount_too_large`, `idempotency_key_reused`."),
         (status = 502, body = Failure, description = "`payment_provider_error`."),
-        (status = 503, body = Failure, description = "`payment_provider_unavailable`."),
+        (status = 503, body = Failure, description = "`payment_provider_unavailable`, `overloaded`, `timeout`, `database_unavailable`."),
     ),
 )]
 #[post("/v1/payments")]
@@ -263,7 +263,7 @@ pub(crate) struct RefundBody {
         (status = 409, body = Failure, description = "`refund_exceeds_payment`, `invalid_order_state`, `idempotency_in_progress`."),
         (status = 422, body = Failure, description = "`validation_failed`, `idempotency_key_reused`."),
         (status = 502, body = Failure, description = "`payment_provider_error`."),
-        (status = 503, body = Failure, description = "`payment_provider_unavailable`: the refund is written down and will be sent."),
+        (status = 503, body = Failure, description = "`payment_provider_unavailable`: the refund is written down and will be sent; `overloaded`, `timeout`, `database_unavailable`."),
     ),
 )]
 #[post("/v1/payments/{id}/refunds")]
@@ -311,6 +311,7 @@ fn amount_to_refund(amount: Amount, book: &OrderBook) -> Result<spicyjump_domain
     params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 200, body = Success<ManyRefunds>),
+        (status = 403, body = Failure, description = "`forbidden`: for a seller where not all lines are theirs."),
         (status = 404, body = Failure, description = "`payment_not_found`."),
     ),
 )]
@@ -339,7 +340,7 @@ pub(crate) struct Taken {
         (status = 200, body = Taken, description = "Recorded together with its effect, or known already."),
         (status = 400, body = Failure, description = "`invalid_signature`, `malformed_json`."),
         (status = 413, body = Failure, description = "`payload_too_large`."),
-        (status = 503, body = Failure, description = "`database_unavailable`: send it again."),
+        (status = 503, body = Failure, description = "`database_unavailable`, `overloaded`, `timeout`: send it again."),
     ),
 )]
 #[post("/v1/payments/callback")]

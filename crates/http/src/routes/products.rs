@@ -138,7 +138,7 @@ pub(crate) async fn create_product(
         (status = 200, body = Success<OneProduct>, description = "Changed."),
         (status = 403, body = Failure, description = "`forbidden`: someone else's."),
         (status = 404, body = Failure, description = "`product_not_found`"),
-        (status = 409, body = Failure, description = "`version_conflict`: the `version` is not the present one."),
+        (status = 409, body = Failure, description = "`version_conflict`: the `version` is not the present one, or others changed it again and again."),
     ),
 )]
 #[put("/v1/products/{id}")]
@@ -161,6 +161,7 @@ pub(crate) async fn change_product(
         (status = 200, body = Success<OneProduct>, description = "Archived."),
         (status = 403, body = Failure, description = "`forbidden`: someone else's."),
         (status = 404, body = Failure, description = "`product_not_found`"),
+        (status = 409, body = Failure, description = "`version_conflict`: others changed it again and again."),
     ),
 )]
 #[delete("/v1/products/{id}")]

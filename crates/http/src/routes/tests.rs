@@ -7,7 +7,7 @@ mod fake_catalogue;
 mod fake_images;
 mod images;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use actix_web::{
     body::to_bytes,
@@ -31,6 +31,7 @@ use crate::{
     cdn_base::CdnBase,
     edge::Edge,
     ended_sessions::SessionWatch,
+    limits::is_counted_path,
     routes::{register, uploads::ImageUploads},
     secret_tokens::RandomTokens,
     testing::{FixedClock, bearer, edge},
@@ -179,5 +180,57 @@ async fn the_description_names_nothing_that_it_does_not_explain() {
     }
     for path in ["/v1/auth/me", "/v1/products/{id}", "/v1/categories/{id}"] {
         assert!(document["paths"][path]["put"]["requestBody"].is_object(), "{path}");
+    }
+}
+
+/// The answers of an operation, with what they refer to.
+fn answers(document: &Value, method: &str, path: &str) -> BTreeMap<String, Value> {
+    let answers = document["paths"][path][method]["responses"].as_object().unwrap();
+    let resolve = |answer: &Value| match answer["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap().clone(),
+        None => answer.clone(),
+    };
+    answers.iter().map(|(status, answer)| (status.clone(), resolve(answer))).collect()
+}
+
+#[actix_web::test]
+async fn the_description_promises_only_what_can_happen() {
+    let document = Server::new().get("/v1/openapi.json").await.json();
+    for (method, path, expected) in [
+        ("post", "/v1/payments/callback", "200 400 413 414 500 503"),
+        ("get", "/v1/openapi.json", "200 414 500"),
+        ("get", "/healthz", "200 414 500"),
+        ("get", "/readyz", "200 414 500 503"),
+        ("get", "/checkout/{id}", "200 404 414 500 503"),
+        ("get", "/checkout/assets/checkout.js", "200 304 414 500"),
+        ("get", "/v1/categories", "200 304 414 429 500 503"),
+        ("get", "/v1/products/{id}", "200 304 401 404 414 429 500 503"),
+        ("delete", "/v1/products/{id}", "200 401 403 404 409 414 429 500 503"),
+        ("get", "/v1/payments/{id}/refunds", "200 401 403 404 414 429 500 503"),
+        ("get", "/v1/orders", "200 401 414 422 429 500 503"),
+        ("post", "/v1/auth/login", "200 400 401 413 414 415 422 429 500 503"),
+    ] {
+        let statuses: Vec<_> = answers(&document, method, path).into_keys().collect();
+        assert_eq!(statuses.join(" "), expected, "{method} {path}");
+    }
+}
+
+#[actix_web::test]
+async fn the_description_says_when_to_come_back_and_how_much_is_left() {
+    let document = Server::new().get("/v1/openapi.json").await.json();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            let answers = answers(&document, method, path);
+            let is_counted = answers.contains_key("429");
+            assert_eq!(is_counted, is_counted_path(path), "{method} {path}");
+            for (status, answer) in answers {
+                let has = |header: &str| answer["headers"][header].is_object();
+                let waits = status == "429" || status == "503";
+                assert_eq!(has("Retry-After"), waits, "{method} {path} {status}");
+                let tells_limit = is_counted && (status == "429" || status.starts_with('2'));
+                assert_eq!(has("X-RateLimit-Limit"), tells_limit, "{method} {path} {status}");
+                assert_eq!(has("X-RateLimit-Remaining"), tells_limit, "{method} {path} {status}");
+            }
+        }
     }
 }

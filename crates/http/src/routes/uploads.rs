@@ -129,8 +129,8 @@ pub(crate) struct UploadedView {
     responses(
         (status = 200, body = Success<PresignedView>, description = "PUT the bytes there within the hour."),
         (status = 403, body = Failure, description = "`forbidden`: for sellers and administrators."),
-        (status = 413, body = Failure, description = "`file_too_large`: more than 10 MiB."),
-        (status = 415, body = Failure, description = "`unsupported_media_type`: no JPEG, PNG, WebP or GIF."),
+        (status = 413, body = Failure, description = "`file_too_large`: more than 10 MiB; `payload_too_large`: the body, more than 1 MiB."),
+        (status = 415, body = Failure, description = "`unsupported_media_type`: no JPEG, PNG, WebP or GIF, or the body is no JSON."),
         (status = 503, body = Failure, description = "`storage_unavailable`, `overloaded`, `timeout`"),
     ),
 )]
