@@ -75,8 +75,11 @@ impl<W: Work> Queue<W> {
     /// The next batch of a lane, whose last one is done: whoever came first and is not held up by another lane.
     fn next(&mut self, lane: usize) -> Vec<Piece<W>> {
         self.at_work[lane].clear();
-        // The lane that is at work looks for more when it is done.
-        if self.waiting.len() < W::WORTH_A_LANE && self.at_work.iter().any(|things| !things.is_empty()) {
+        // The lane that is at work looks for more when it is done. Where it holds somebody up, as the one that serves a
+        // flash sale does, the others do not wait with them.
+        let is_busy = self.at_work.iter().any(|things| !things.is_empty());
+        let are_few = self.waiting.len() < W::WORTH_A_LANE;
+        if is_busy && are_few && !self.waiting.iter().any(|piece| self.is_held_up(piece)) {
             return vec![];
         }
         let (mut batch, mut others) = (vec![], VecDeque::new());
@@ -368,11 +371,36 @@ mod tests {
             assert!(futures_util::poll!(&mut few).is_pending());
             tokio::task::yield_now().await;
         }
-        assert_eq!(batches.open.0.queue().waiting.len(), 2, "nobody has begun with them");
+        {
+            let mut queue = batches.open.0.queue();
+            assert_eq!(queue.waiting.len(), 2, "nobody has begun with them");
+            let idle = queue.at_work.iter().position(HashSet::is_empty).unwrap();
+            assert!(queue.next(idle).is_empty(), "and nobody would");
+        }
         work.gate.add_permits(1);
         assert_eq!(busy.await.ok(), Some(62));
         assert!(few.await.iter().all(Result::is_ok));
         assert_eq!(done(&work), [vec![31], vec![1, 12]]);
+    }
+
+    #[tokio::test]
+    async fn a_few_do_not_wait_with_those_who_are_held_up() {
+        let (work, batches) = doubling::<9>();
+        let mut busy = Box::pin(batches.ask(31));
+        for _ in 0..20 {
+            assert!(futures_util::poll!(&mut busy).is_pending());
+            tokio::task::yield_now().await;
+        }
+        let mut crowd = Box::pin(join_all([32, 33, 1].map(|number| batches.ask(number))));
+        for _ in 0..20 {
+            assert!(futures_util::poll!(&mut crowd).is_pending());
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(batches.open.0.queue().waiting.len(), 2, "the other one is at work in another lane");
+        work.gate.add_permits(1);
+        assert!(busy.await.is_ok() && crowd.await.iter().all(Result::is_ok));
+        let sizes: Vec<_> = done(&work).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [1, 1, 2]);
     }
 
     #[tokio::test]
