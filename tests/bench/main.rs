@@ -24,7 +24,7 @@ use shop::Shop;
 /// Measures the shop beside the machine's limits.
 #[derive(Parser)]
 struct Arguments {
-    /// One row alone; without it, all but `million`.
+    /// One row alone; without it, all but `million` and `growth`.
     #[arg(value_enum)]
     what: Option<What>,
     /// How long each load runs.
@@ -63,6 +63,8 @@ enum What {
     Overload,
     /// Pages and orders on a million products.
     Million,
+    /// Orders and their lists before and after a million orders.
+    Growth,
 }
 
 /// All of a usual run, in an order in which each finds what it needs.
@@ -112,6 +114,7 @@ async fn measure(what: What, shop: &Shop, seconds: Duration) -> Vec<Line> {
         What::List => rows::list::run(shop, seconds).await,
         What::Pages => rows::pages::run(shop).await,
         What::Million => [rows::pages::run(shop).await, rows::orders::run(shop, seconds).await].concat(),
+        What::Growth => rows::growth::run(shop, seconds).await,
         What::Orders => rows::orders::run(shop, seconds).await,
         What::Flash => rows::flash::run(shop, seconds).await,
         What::Login => rows::login::run(shop, seconds).await,

@@ -251,6 +251,16 @@ impl Shop {
         row.expect("a product").get(0)
     }
 
+    /// Gives the shop a past of so many orders.
+    pub async fn grow(&self, orders: u32) {
+        eprintln!("making {orders} orders …");
+        let script = include_str!("scripts/grow.sql")
+            .replace(":orders", &orders.to_string())
+            .replace(":products", &self.products.to_string())
+            .replace(":buyers", &self.buyers.len().to_string());
+        self.database.batch_execute(&script).await.expect("orders");
+    }
+
     /// One number from the database.
     pub async fn number(
         &self,

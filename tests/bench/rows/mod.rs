@@ -1,6 +1,7 @@
 //! The rows of the table, one file each.
 
 pub mod flash;
+pub mod growth;
 pub mod list;
 pub mod login;
 pub mod orders;
