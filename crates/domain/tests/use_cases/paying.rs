@@ -203,6 +203,22 @@ fn a_creation_whose_answer_was_lost_is_taken_up_under_its_key() {
 }
 
 #[test]
+fn only_one_of_those_who_ask_at_once_has_made_the_payment() {
+    let bench = Workbench::default();
+    let order = bench.order().id;
+    // The first one's call is still on its way, as far as the second can tell.
+    bench.gateway.fail_next(Fault::After);
+    assert!(bench.pay(order, None, 1).is_err());
+    assert!(!bench.pay(order, None, 2).unwrap().1);
+
+    let order = bench.order().id;
+    bench.gateway.fail_next(Fault::Before);
+    assert!(bench.pay(order, None, 3).is_err());
+    bench.clock.advance(Duration::seconds(2));
+    assert!(bench.pay(order, None, 3).unwrap().1, "nobody has seen it");
+}
+
+#[test]
 fn a_creation_of_yesterday_is_looked_for_and_never_sent_again() {
     for (fault, intents) in [(Fault::Before, 0), (Fault::After, 1)] {
         let bench = Workbench::default();
