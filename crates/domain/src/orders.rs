@@ -96,7 +96,7 @@ pub trait OrderStore: Send + Sync {
     /// The raw body of an event.
     async fn event_payload(&self, id: &str) -> Result<Option<String>, StoreFailure>;
 
-    /// The events that were about nothing of ours when they came and name this intent, oldest first.
+    /// The events of this intent's refunds and disputes that were about nothing of ours when they came, oldest first.
     async fn foreign_events(&self, intent_id: &str) -> Result<Vec<String>, StoreFailure>;
 
     /// Takes up to `limit` orders that are due at `now`; no other worker sees them until `until`.

@@ -111,7 +111,8 @@ pub struct Payment {
     pub refunded: Money,
     /// The last failed attempt, if that is how it stands.
     pub last_error: Option<Decline>,
-    /// Charges of failed attempts that the buyer was told about, at most 20.
+    /// Charges of failed attempts that the buyer was told about, at most 20; of one that the provider did not name, the
+    /// key of the attempt, which has colons.
     pub failed_charges: Vec<String>,
     /// The request that made it; `None` for an intent that was found, not made.
     pub create_request: Option<FrozenRequest>,
@@ -351,6 +352,8 @@ pub struct EventRecord {
     pub payload: String,
     /// When it came.
     pub received_at: OffsetDateTime,
+    /// The intent whose refund, charge or dispute it tells of.
+    pub intent_id: Option<String>,
 }
 
 /// What comes with a new state of the books: facts that are only ever added.

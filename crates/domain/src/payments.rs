@@ -298,10 +298,14 @@ impl Payments {
         } else {
             self.find_intent(payment).await?
         };
-        match found {
-            Some(report) => self.apply(payment.id, &report, false).await,
-            None => self.give_up(payment).await,
+        let Some(report) = found else { return self.give_up(payment).await };
+        let payment = self.apply(payment.id, &report, false).await?;
+        if payment.state == PaymentState::Succeeded {
+            // It was paid before we knew of it, and may have been refunded: its events were nothing of ours. Where the
+            // provider does not say, the next of them will.
+            let _ = self.check_refunds(&payment).await;
         }
+        Ok(payment)
     }
 
     fn is_slow(&self, asked_at: OffsetDateTime) -> bool {
@@ -361,9 +365,7 @@ impl Payments {
                     Some(report) => *report,
                     None => self.gateway.retrieve_intent(intent_id).await?,
                 };
-                // Where the provider does not name the charge, the attempt tells one failure from the next.
-                let failed_charge = report.failed_charge.or(Some(request.idempotency_key));
-                let report = IntentReport { last_error: Some(decline.clone()), failed_charge, ..report };
+                let report = IntentReport { last_error: Some(decline.clone()), ..report };
                 let payment = self.apply(payment.id, &report, true).await?;
                 Err(PaymentError::Declined(decline, Box::new(payment)))
             }

@@ -227,15 +227,27 @@ impl Draft {
     /// A failed attempt is a note on the payment; the buyer is told once about each.
     fn note_failure(&mut self, id: PaymentId, report: &IntentReport) {
         let Some(payment) = self.payment_mut(id) else { return };
-        let known = match &report.failed_charge {
-            Some(charge) => payment.failed_charges.contains(charge),
-            None => report.last_error == payment.last_error,
+        let is_told = report.last_error == payment.last_error;
+        // Where the provider does not name the charge, our attempt that is under way stands for it.
+        let attempt = payment.attempt.as_ref().filter(|_| report.last_error.is_some());
+        let charge = report.failed_charge.clone().or(attempt.map(|sent| sent.idempotency_key.clone()));
+        let stood_in = |noted: &String| noted.contains(':') && is_told && report.failed_charge.is_some();
+        let known = match &charge {
+            Some(charge) if payment.failed_charges.contains(charge) => true,
+            Some(charge) => match payment.failed_charges.iter_mut().find(|noted| stood_in(noted)) {
+                Some(noted) => {
+                    noted.clone_from(charge);
+                    true
+                }
+                None => false,
+            },
+            None => is_told,
         };
-        if let Some(charge) = report.failed_charge.as_ref().filter(|_| !known) {
+        if let Some(charge) = charge.filter(|_| !known) {
             if payment.failed_charges.len() == 20 {
                 payment.failed_charges.remove(0);
             }
-            payment.failed_charges.push(charge.clone());
+            payment.failed_charges.push(charge);
         }
         payment.last_error =
             report.last_error.clone().filter(|_| payment.state == PaymentState::RequiresPaymentMethod);

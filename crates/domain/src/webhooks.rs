@@ -1,13 +1,13 @@
 //! What the provider tells us by itself: each event has its effect once, whenever and however often it comes.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use crate::{
     clock::Clock,
     failure::StoreFailure,
     gateway::{IntentReport, ProviderEvent, ProviderFact, WebhookError, WebhookVerifier},
     orders::{BookOf, OrderDesk, UpdateError},
-    payment::EventRecord,
+    payment::{EventRecord, OrderBook},
     settlement::Draft,
 };
 
@@ -50,7 +50,7 @@ impl Webhooks {
     /// Takes a delivery: verifies it over the raw body, then records it together with its effect.
     ///
     /// # Errors
-    /// See [`WebhookFailure`]; on any of them nothing was recorded.
+    /// See [`WebhookFailure`]; whatever was recorded or not, the same delivery may come again.
     pub async fn receive(
         &self,
         body: &[u8],
@@ -62,6 +62,7 @@ impl Webhooks {
             kind: event.kind.clone(),
             payload: event.payload.clone(),
             received_at: self.clock.now(),
+            intent_id: consequence_of(&event.fact).map(Into::into),
         };
         let handled = self.apply(&event, Some(&record)).await?;
         Ok((event, handled))
@@ -82,27 +83,19 @@ impl Webhooks {
         event: &ProviderEvent,
         record: Option<&EventRecord>,
     ) -> Result<Handled, StoreFailure> {
-        let apply = |draft: &mut Draft| {
-            match &event.fact {
-                ProviderFact::Intent(report) => draft.apply_intent(report, true),
-                ProviderFact::Refund(report) => draft.apply_refund(report),
-                ProviderFact::Charge(report) => draft.apply_charge(report),
-                ProviderFact::Dispute(report) => draft.apply_dispute(report),
-                ProviderFact::Unknown => {}
-            }
-            Ok::<_, std::convert::Infallible>(())
-        };
         for which in subjects(&event.fact) {
-            match self.desk.update(which, record, apply).await {
+            match self.update(which, &event.fact, record).await {
                 Ok(_) => {
-                    if matches!(which, BookOf::Order(_)) {
-                        self.catch_up(&event.fact).await?;
+                    if let (ProviderFact::Intent(report), BookOf::Order(_)) = (&event.fact, which) {
+                        self.catch_up(&report.intent_id).await?;
                     }
                     return Ok(Handled::Applied);
                 }
                 Err(UpdateError::KnownEvent) => {
                     // Its first delivery may have been cut short after its own effect.
-                    self.catch_up(&event.fact).await?;
+                    if let ProviderFact::Intent(report) = &event.fact {
+                        self.catch_up(&report.intent_id).await?;
+                    }
                     return Ok(Handled::Known);
                 }
                 Err(UpdateError::Store(failure)) => return Err(failure),
@@ -110,24 +103,63 @@ impl Webhooks {
                 Err(UpdateError::Refused(never)) => match never {},
             }
         }
-        let new = match record {
-            Some(record) => self.desk.store.record_event(record).await?,
-            None => true,
+        let Some(record) = record else { return Ok(Handled::Foreign) };
+        let is_new = self.desk.store.record_event(record).await?;
+        // The intent may have become ours between the look and the record: whoever made it so did not see this one.
+        if let Some(intent_id) = consequence_of(&event.fact) {
+            match self.update(BookOf::Intent(intent_id), &event.fact, None).await {
+                Ok(_) => return Ok(if is_new { Handled::Applied } else { Handled::Known }),
+                Err(UpdateError::Store(failure)) => return Err(failure),
+                Err(UpdateError::NotFound | UpdateError::KnownEvent) => {}
+                Err(UpdateError::Refused(never)) => match never {},
+            }
+        }
+        Ok(if is_new { Handled::Foreign } else { Handled::Known })
+    }
+
+    async fn update(
+        &self,
+        which: BookOf<'_>,
+        fact: &ProviderFact,
+        record: Option<&EventRecord>,
+    ) -> Result<(OrderBook, ()), UpdateError<Infallible>> {
+        let apply = |draft: &mut Draft| {
+            match fact {
+                ProviderFact::Intent(report) => draft.apply_intent(report, true),
+                ProviderFact::Refund(report) => draft.apply_refund(report),
+                ProviderFact::Charge(report) => draft.apply_charge(report),
+                ProviderFact::Dispute(report) => draft.apply_dispute(report),
+                ProviderFact::Unknown => {}
+            }
+            Ok(())
         };
-        Ok(if new { Handled::Foreign } else { Handled::Known })
+        self.desk.update(which, record, apply).await
     }
 
     /// An intent that only its metadata made ours was unknown until now: what came about it before, a refund or a
     /// dispute, is applied now (known-failures.md, 9).
-    async fn catch_up(&self, fact: &ProviderFact) -> Result<(), StoreFailure> {
-        let ProviderFact::Intent(IntentReport { intent_id, .. }) = fact else { return Ok(()) };
+    async fn catch_up(&self, intent_id: &str) -> Result<(), StoreFailure> {
         for id in self.desk.store.foreign_events(intent_id).await? {
             let Some(payload) = self.desk.store.event_payload(&id).await? else { continue };
-            if let Ok(event) = self.verifier.parse(payload.as_bytes()) {
-                Box::pin(self.apply(&event, None)).await?;
+            let Ok(event) = self.verifier.parse(payload.as_bytes()) else { continue };
+            match self.update(BookOf::Intent(intent_id), &event.fact, None).await {
+                // Not found: the intent only says that it is this order's.
+                Ok(_) | Err(UpdateError::NotFound | UpdateError::KnownEvent) => {}
+                Err(UpdateError::Store(failure)) => return Err(failure),
+                Err(UpdateError::Refused(never)) => match never {},
             }
         }
         Ok(())
+    }
+}
+
+/// The intent of which an event tells what came after its success: a refund or a dispute.
+fn consequence_of(fact: &ProviderFact) -> Option<&str> {
+    match fact {
+        ProviderFact::Refund(report) => report.intent_id.as_deref(),
+        ProviderFact::Charge(report) => report.intent_id.as_deref(),
+        ProviderFact::Dispute(report) => report.intent_id.as_deref(),
+        ProviderFact::Intent(_) | ProviderFact::Unknown => None,
     }
 }
 
@@ -139,11 +171,6 @@ fn subjects(fact: &ProviderFact) -> Vec<BookOf<'_>> {
             let by_metadata = order_id.map(BookOf::Order);
             std::iter::once(BookOf::Intent(intent_id)).chain(by_metadata).collect()
         }
-        ProviderFact::Refund(report) => report.intent_id.as_deref().map(BookOf::Intent).into_iter().collect(),
-        ProviderFact::Charge(report) => report.intent_id.as_deref().map(BookOf::Intent).into_iter().collect(),
-        ProviderFact::Dispute(report) => {
-            report.intent_id.as_deref().map(BookOf::Intent).into_iter().collect()
-        }
-        ProviderFact::Unknown => vec![],
+        other => consequence_of(other).map(BookOf::Intent).into_iter().collect(),
     }
 }

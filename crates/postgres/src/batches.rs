@@ -8,11 +8,15 @@ use std::{
     collections::{BTreeSet, HashSet, VecDeque},
     hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use spicyjump_domain::failure::StoreFailure;
-use tokio::sync::{Notify, oneshot};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::timeout,
+};
 
 use crate::rows::unexpected;
 
@@ -21,6 +25,9 @@ const MAX_BATCH: usize = 64;
 
 /// Pieces that may wait; beyond, the shop is busy and says so.
 const MAX_WAITING: usize = 1_024;
+
+/// How long a few wait for a lane that is at work: longer than a batch takes, where nothing is wrong with it.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// Something that is done in batches.
 #[async_trait]
@@ -73,12 +80,12 @@ impl<W: Work> Queue<W> {
     }
 
     /// The next batch of a lane, whose last one is done: whoever came first and is not held up by another lane.
-    fn next(&mut self, lane: usize) -> Vec<Piece<W>> {
+    fn next(&mut self, lane: usize, patient: bool) -> Vec<Piece<W>> {
         self.at_work[lane].clear();
         // The lane that is at work looks for more when it is done. Where it holds somebody up, as the one that serves a
         // flash sale does, the others do not wait with them.
         let is_busy = self.at_work.iter().any(|things| !things.is_empty());
-        let are_few = self.waiting.len() < W::WORTH_A_LANE;
+        let are_few = patient && self.waiting.len() < W::WORTH_A_LANE;
         if is_busy && are_few && !self.waiting.iter().any(|piece| self.is_held_up(piece)) {
             return vec![];
         }
@@ -161,8 +168,9 @@ impl<W: Work> Batches<W> {
             }
             let held_up = queue.is_held_up(&piece);
             queue.waiting.push_back(piece);
-            // The lane that holds it up looks for more when it is done.
-            if !held_up {
+            // The lane that holds it up looks for more when it is done. But a few who are not held up may have waited for that
+            // lane as well, and need not any more.
+            if !held_up || queue.waiting.len() <= W::WORTH_A_LANE {
                 shared.news.notify_one();
             }
         }
@@ -171,21 +179,29 @@ impl<W: Work> Batches<W> {
 }
 
 async fn lane<W: Work>(shared: Arc<Shared<W>>, number: usize) {
+    let mut patient = true;
     let sizes = metrics::histogram!("spicyjump_batch_size", "work" => W::NAME);
     loop {
         let news = shared.news.notified();
         let (batch, closed, more) = {
             let mut queue = shared.queue();
-            (queue.next(number), queue.closed, !queue.waiting.is_empty())
+            (queue.next(number, patient), queue.closed, !queue.waiting.is_empty())
         };
         if batch.is_empty() {
             if closed && !more {
                 shared.news.notify_waiters();
                 return;
             }
-            news.await;
+            // Those who are held up come up when the lane that holds them is done; others only wait that long for it.
+            patient = if more {
+                timeout(PATIENCE, news).await.is_ok()
+            } else {
+                news.await;
+                true
+            };
             continue;
         }
+        patient = true;
         // What was left may be for another lane.
         if more {
             shared.news.notify_one();
@@ -351,7 +367,7 @@ mod tests {
             let mut queue = batches.open.0.queue();
             assert_eq!(queue.waiting.len(), 1);
             let idle = queue.at_work.iter().position(HashSet::is_empty).unwrap();
-            assert!(queue.next(idle).is_empty(), "not for the other lane");
+            assert!(queue.next(idle, true).is_empty(), "not for the other lane");
         }
         work.gate.add_permits(1);
         assert_eq!((busy.await.ok(), same.await.ok()), (Some(62), Some(64)));
@@ -375,7 +391,7 @@ mod tests {
             let mut queue = batches.open.0.queue();
             assert_eq!(queue.waiting.len(), 2, "nobody has begun with them");
             let idle = queue.at_work.iter().position(HashSet::is_empty).unwrap();
-            assert!(queue.next(idle).is_empty(), "and nobody would");
+            assert!(queue.next(idle, true).is_empty(), "and nobody would");
         }
         work.gate.add_permits(1);
         assert_eq!(busy.await.ok(), Some(62));

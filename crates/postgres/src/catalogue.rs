@@ -57,9 +57,11 @@ impl PgCatalogue {
         if let Some(listed) = pages.get(&key) {
             return Ok(listed);
         }
-        let reading = pages.before_read();
+        // A page is as old as the length that it tells.
+        let known = pages.total(filter);
+        let reading = known.map_or_else(|| pages.before_read(), |(_, reading)| reading);
+        let known_total = known.map(|(total, _)| total);
         let conn = self.database.get().await?;
-        let known_total = pages.total(filter);
         let listed = list::listed(&conn, filter, sort, page, known_total).await.map_err(failure)?;
         let listed = Arc::new(listed);
         if known_total.is_none() {

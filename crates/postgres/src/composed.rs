@@ -63,6 +63,11 @@ impl<'a> Composed<'a> {
         self
     }
 
+    /// Whether it has parameters, so that a plan that is kept would not know them.
+    pub(crate) fn has_parameters(&self) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Value(_)))
+    }
+
     /// Adds another piece.
     pub(crate) fn then(mut self, other: &Self) -> Self {
         self.pieces.extend(other.pieces.iter().cloned());

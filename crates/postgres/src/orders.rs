@@ -294,7 +294,7 @@ struct EventRow<'a> {
 
 impl<'a> From<&'a EventRecord> for EventRow<'a> {
     fn from(event: &'a EventRecord) -> Self {
-        let EventRecord { id, kind, payload, received_at } = event;
+        let EventRecord { id, kind, payload, received_at, intent_id: _ } = event;
         Self { id, kind, payload, received_at: *received_at }
     }
 }
@@ -352,13 +352,14 @@ impl OrderStore for PgOrders {
     }
 
     async fn record_event(&self, event: &EventRecord) -> Result<bool, StoreFailure> {
-        let text = "INSERT INTO provider_events (id, kind, payload, received_at) VALUES ($1, $2, $3, $4) \
-                    ON CONFLICT (id) DO NOTHING";
+        let text = "INSERT INTO provider_events (id, kind, payload, received_at, foreign_intent_id) \
+                    VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING";
         let query = sql(text)
             .bind::<Text, _>(&event.id)
             .bind::<Text, _>(&event.kind)
             .bind::<Text, _>(&event.payload)
-            .bind::<Timestamptz, _>(event.received_at);
+            .bind::<Timestamptz, _>(event.received_at)
+            .bind::<Nullable<Text>, _>(event.intent_id.as_deref());
         let mut conn = self.database.get().await?;
         Ok(query.execute(&mut conn).await.map_err(failure)? == 1)
     }
@@ -371,8 +372,8 @@ impl OrderStore for PgOrders {
     }
 
     async fn foreign_events(&self, intent_id: &str) -> Result<Vec<String>, StoreFailure> {
-        let text = "SELECT id AS doc FROM provider_events WHERE order_id IS NULL AND strpos(payload, $1) > 0 \
-                    ORDER BY received_at, id";
+        let text =
+            "SELECT id AS doc FROM provider_events WHERE foreign_intent_id = $1 ORDER BY received_at, id";
         let mut conn = self.database.get().await?;
         let rows: Vec<Words> = sql(text).bind::<Text, _>(intent_id).load(&mut conn).await.map_err(failure)?;
         Ok(rows.into_iter().map(|row| row.doc).collect())
@@ -430,7 +431,8 @@ impl OrderStore for PgOrders {
         let next = ids.last().filter(|_| more).map(|id| Cursor { id: *id, price: None, name: None });
         let query = sql(include_str!("sql/orders.sql"))
             .bind::<Array<BigInt>, _>(ids)
-            .bind::<Nullable<BigInt>, _>(filter.seller_id.map(UserId::get));
+            .bind::<Nullable<BigInt>, _>(filter.seller_id.map(UserId::get))
+            .bind::<Nullable<Text>, _>(filter.status.map(OrderStatus::code));
         let rows: Vec<Words> = query.load(&mut &*conn).await.map_err(failure)?;
         drop(conn);
         let items = rows.iter().map(|row| order_of(&row.doc)).collect::<Result<Vec<_>, _>>()?;

@@ -78,10 +78,9 @@ impl PageCache {
         self.holds(reading).then_some(listed)
     }
 
-    /// How long the list is, if that is known.
-    pub(crate) fn total(&self, filter: &ProductFilter) -> Option<i64> {
-        let (total, reading) = self.totals.get(filter)?;
-        self.holds(reading).then_some(total)
+    /// How long the list is, if that is known, and since when.
+    pub(crate) fn total(&self, filter: &ProductFilter) -> Option<(i64, Reading)> {
+        self.totals.get(filter).filter(|(_, reading)| self.holds(*reading))
     }
 
     fn holds(&self, reading: Reading) -> bool {
@@ -146,9 +145,9 @@ mod tests {
         for (in_stock, kept) in [(None, Some(7)), (Some(true), None)] {
             let filter = ProductFilter { in_stock, ..ProductFilter::default() };
             cache.keep_total(&filter, Some(7), cache.before_read());
-            assert_eq!(cache.total(&filter), kept);
+            assert_eq!(cache.total(&filter).map(|(total, _)| total), kept);
             cache.changed();
-            assert_eq!(cache.total(&filter), None);
+            assert!(cache.total(&filter).is_none());
         }
     }
 

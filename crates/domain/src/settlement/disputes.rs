@@ -29,6 +29,10 @@ impl Draft {
             self.book.disputes.len() - 1
         });
         let dispute = &mut self.book.disputes[index];
+        // An event may leave the sum out; the first that names it does so for all.
+        if dispute.amount.is_zero() && !dispute.withdrawn {
+            dispute.amount = amount;
+        }
         let amount = dispute.amount;
         let closes = matches!(report.phase, DisputePhase::Closed | DisputePhase::FundsReinstated)
             || matches!(report.status.as_str(), "won" | "lost" | "warning_closed" | "prevented");

@@ -300,6 +300,7 @@ fn an_event_without_effect_is_still_remembered() {
         kind: "payment_intent.created".into(),
         payload: "{}".into(),
         received_at: case.now,
+        intent_id: None,
     };
     let draft = Draft::new(case.book.clone(), case.now, fresh, true);
     let change = draft.finish(&POLICY, Some(event.clone())).unwrap();

@@ -1,5 +1,5 @@
 use spicyjump_domain::{
-    gateway::{DeclineReason, IntentStatus},
+    gateway::{DeclineReason, IntentStatus, ProviderFact},
     ids::OrderId,
     mail::MailContent,
     order::{OrderStatus, PaymentStatus},
@@ -93,9 +93,32 @@ fn each_decline_is_told_once_however_little_the_provider_says_about_it() {
         assert_eq!(payment.state, PaymentState::RequiresPaymentMethod);
         assert_eq!(status(&bench, order), (OrderStatus::Pending, PaymentStatus::Failed));
     }
+    assert_eq!(times_told(&bench), 2, "two attempts, one of them asked for twice");
+}
+
+fn times_told(bench: &Workbench) -> usize {
     let is_told = |mail: &MailContent| matches!(mail, MailContent::PaymentFailed { .. });
-    let told = bench.shop.mails().into_iter().filter(|queued| is_told(&queued.mail.content));
-    assert_eq!(told.count(), 2, "two attempts, one of them asked for twice");
+    bench.shop.mails().into_iter().filter(|queued| is_told(&queued.mail.content)).count()
+}
+
+#[test]
+fn a_decline_whose_charge_is_named_later_or_never_is_one() {
+    for (said_first, said_then) in [(None, Some("ch_1")), (None, None), (Some("ch_1"), Some("ch_1"))] {
+        let bench = Workbench::default();
+        let order = bench.order().id;
+        bench.pay(order, None, 1).unwrap();
+        bench.gateway.fail_next(Fault::After);
+        assert!(bench.pay(order, DECLINED, 2).is_err());
+        // The attempt is under way as far as we know; its failure is told twice, in two ways.
+        for charge in [said_first, said_then] {
+            let mut event = bench.gateway.events(0).pop().unwrap();
+            let ProviderFact::Intent(report) = &mut event.fact else { panic!("{event:?}") };
+            report.failed_charge = charge.map(Into::into);
+            bench.gateway.tell(event);
+            bench.hear(&bench.gateway.events(0).pop().unwrap().id);
+        }
+        assert_eq!(times_told(&bench), 1, "{said_first:?} {said_then:?}");
+    }
 }
 
 #[test]

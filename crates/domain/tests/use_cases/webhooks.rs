@@ -2,7 +2,7 @@ use spicyjump_domain::{
     gateway::{ProviderAmount, WebhookError},
     order::{OrderStatus, PaymentStatus},
     testing::{FakeGateway, Fault, Outcome, Workbench, block_on},
-    webhooks::{Handled, WebhookFailure},
+    webhooks::{Handled, WebhookFailure, Webhooks},
 };
 
 use crate::usd;
@@ -64,6 +64,31 @@ fn what_came_about_an_intent_before_it_was_known_counts_once_it_is() {
     // Whatever is repeated changes nothing.
     bench.hear_all_events();
     assert_eq!(bench.book(order).order.refunded, usd(4_000));
+}
+
+#[test]
+fn events_of_somebody_elses_intent_with_the_id_of_an_order_of_ours_end() {
+    let bench = Workbench::default();
+    // Another shop on the same account counts its orders as we do.
+    let other = Workbench::default();
+    let theirs = other.order();
+    let (payment, _) = other.pay(theirs.id, Some("pm_card_authenticationRequired"), 1).unwrap();
+    other.gateway.refund_at_dashboard(&payment.intent_id.clone().unwrap(), 1);
+    let webhooks = Webhooks {
+        desk: bench.orders.desk.clone(),
+        verifier: other.gateway.clone(),
+        clock: bench.clock.clone(),
+    };
+    let hear = |event: &str| block_on(webhooks.receive(event.as_bytes(), FakeGateway::SIGNATURE)).unwrap().1;
+    let events = other.gateway.events(0);
+    assert_eq!(hear(&events[0].id), Handled::Foreign);
+    bench.clock.advance(time::Duration::DAY);
+    let ours = bench.order();
+    assert!(ours.id == theirs.id && ours.number != theirs.number);
+    for event in other.gateway.events(0) {
+        hear(&event.id);
+    }
+    assert_eq!(bench.book(theirs.id).payments, []);
 }
 
 #[test]

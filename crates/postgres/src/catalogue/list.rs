@@ -53,7 +53,9 @@ pub(super) async fn listed(
     page: &PageRequest,
     known_total: Option<i64>,
 ) -> QueryResult<Listed> {
-    let ids = async { ids(filter, sort, page).load::<Id>(&mut &*conn).await };
+    let query = ids(filter, sort, page);
+    let has_parameters = query.has_parameters();
+    let ids = async { query.load::<Id>(&mut &*conn).await };
     let total = async {
         match (&page.position, known_total) {
             (Position::Page(_), None) => {
@@ -64,7 +66,7 @@ pub(super) async fn listed(
         }
     };
     let reads = try_join(ids, total);
-    let (ids, total) = if filter.text.is_some() { planned_anew(conn, reads).await? } else { reads.await? };
+    let (ids, total) = if has_parameters { planned_anew(conn, reads).await? } else { reads.await? };
     let more = ids.len() > page.limit as usize;
     let ids = ids.into_iter().take(page.limit as usize).filter_map(|row| ProductId::new(row.id)).collect();
     Ok(Listed { ids, more, total })

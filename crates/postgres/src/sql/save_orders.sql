@@ -96,7 +96,8 @@ WITH input AS (
         withdrawn boolean, status text)
     JOIN guard ON guard.id = d.of_order
     ON CONFLICT (id) DO UPDATE
-    SET open = excluded.open, withdrawn = excluded.withdrawn, status = excluded.status
+    SET amount_minor = excluded.amount_minor, open = excluded.open, withdrawn = excluded.withdrawn,
+        status = excluded.status
 ), ledger AS (
     INSERT INTO ledger_entries (order_id, payment_id, kind, currency, amount_minor, provider_object, at)
     SELECT e.*

@@ -135,6 +135,18 @@ fn a_dispute_in_another_currency_holds_the_order_up_and_books_nothing() {
     }
 }
 
+#[test]
+fn the_first_event_that_names_the_sum_of_a_dispute_names_it_for_all() {
+    let mut case = Case::paid();
+    let intent = case.payment().intent_id.clone();
+    for (minor, phase) in [(0, Opened), (2_500, FundsWithdrawn), (100, Closed)] {
+        let mut report = report_of(intent.as_deref(), "usd", phase, "needs_response");
+        report.amount.minor = minor;
+        case.change(|draft| draft.apply_dispute(&report));
+    }
+    assert_eq!(case.taken_by_the_bank(), (2_500, 2_500));
+}
+
 fn report_of(intent: Option<&str>, currency: &str, phase: DisputePhase, status: &str) -> DisputeReport {
     DisputeReport {
         dispute_id: "dp_1".into(),

@@ -103,6 +103,7 @@ fn event(book: &OrderBook, name: &str) -> EventRecord {
         kind: "payment_intent.succeeded".into(),
         payload: "{ \"as\": \"sent\", \"글\": \"그대로\" }".into(),
         received_at: NOW,
+        intent_id: None,
     }
 }
 

@@ -74,6 +74,12 @@ impl FakeGateway {
         report.ok().map(|report| report.provider_refund_id)
     }
 
+    /// The provider tells this, under an id of its own.
+    pub fn tell(&self, event: ProviderEvent) {
+        let mut provider = self.provider();
+        provider.tell(event.kind, event.fact, event.created_at);
+    }
+
     /// The provider tells of something that has no effect here. Returns the event's id.
     pub fn tell_of_something_else(&self, kind: &str) -> String {
         let mut provider = self.provider();

@@ -72,8 +72,9 @@ impl OrderStore for MemoryShop {
 
     async fn foreign_events(&self, intent_id: &str) -> Result<Vec<String>, StoreFailure> {
         let state = self.state();
-        let names =
-            |id: &&String| state.events.get(*id).is_some_and(|event| event.payload.contains(intent_id));
+        let names = |id: &&String| {
+            state.events.get(*id).is_some_and(|event| event.intent_id.as_deref() == Some(intent_id))
+        };
         Ok(state.foreign_events.iter().filter(names).cloned().collect())
     }
 

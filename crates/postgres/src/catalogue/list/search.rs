@@ -2,7 +2,7 @@
 //!
 //! An inverted index answers as a whole and in no order: all hundred thousand kimchis, for a page of twenty. So it is
 //! asked for one range of ids after the other, the newest first (`search_ranges` in the migrations), until there are
-//! enough: a frequent word is found in the first range, a rare one costs a handful of look-ups. It looks up pairs of
+//! enough: a frequent word is found in the first range, a rare one costs a handful of look-ups. It looks up triples of
 //! characters; that they stand in the word's order is checked in the row. docs/performance.md has the plans.
 
 use diesel::sql_types::{BigInt, Nullable, Text};

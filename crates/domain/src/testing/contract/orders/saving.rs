@@ -149,12 +149,12 @@ async fn gives_each_event_its_effect_once(bench: &Bench<'_>) {
     assert!(!bench.orders.record_event(&paid).await.unwrap());
 
     let intent_id = format!("pi_foreign_{id}");
-    let payload = format!(r#"{{"payment_intent": "{intent_id}"}}"#);
-    let foreign = crate::payment::EventRecord { payload: payload.clone(), ..event(&book, "foreign") };
+    let foreign =
+        crate::payment::EventRecord { intent_id: Some(intent_id.clone()), ..event(&book, "foreign") };
     assert!(bench.orders.record_event(&foreign).await.unwrap());
     assert!(!bench.orders.record_event(&foreign).await.unwrap());
     // One that had its effect names the same intent.
-    let ours = crate::payment::EventRecord { payload, ..event(&book, "ours") };
+    let ours = crate::payment::EventRecord { intent_id: Some(intent_id.clone()), ..event(&book, "ours") };
     let change = bench.change(id, NOW, Some(ours), |_| {}).await;
     assert_eq!(refusal(bench.orders.save(&change).await), "written");
     assert_eq!(bench.orders.foreign_events(&intent_id).await.unwrap(), std::slice::from_ref(&foreign.id));

@@ -1,0 +1,2 @@
+-- A key that is valid does no harm.
+SELECT 1;
