@@ -26,9 +26,6 @@ const MAX_BATCH: usize = 64;
 /// Pieces that may wait; beyond, the shop is busy and says so.
 const MAX_WAITING: usize = 1_024;
 
-/// How long a few wait for a lane that is at work: longer than a batch takes, where nothing is wrong with it.
-const PATIENCE: Duration = Duration::from_millis(20);
-
 /// Something that is done in batches.
 #[async_trait]
 pub(crate) trait Work: Send + Sync + 'static {
@@ -48,6 +45,8 @@ pub(crate) trait Work: Send + Sync + 'static {
     /// As many pieces must wait before a lane starts beside one that is at work. Fewer are better off in the batch that
     /// follows: to start one costs as much as to write many rows.
     const WORTH_A_LANE: usize;
+    /// How long fewer wait for a lane that is at work: longer than a batch takes, where nothing is wrong with it.
+    const PATIENCE: Duration = Duration::from_millis(20);
 
     /// Pieces with one key go one after the other.
     fn key(input: &Self::Input) -> Option<Self::Key>;
@@ -194,7 +193,7 @@ async fn lane<W: Work>(shared: Arc<Shared<W>>, number: usize) {
             }
             // Those who are held up come up when the lane that holds them is done; others only wait that long for it.
             patient = if more {
-                timeout(PATIENCE, news).await.is_ok()
+                timeout(W::PATIENCE, news).await.is_ok()
             } else {
                 news.await;
                 true
@@ -273,13 +272,13 @@ mod tests {
 
     /// Doubles numbers once the gate is open; 13 breaks its batch.
     #[derive(Clone)]
-    struct Doubling<const WORTH: usize = 1> {
+    struct Doubling<const WORTH: usize = 1, const PATIENCE_MS: u64 = 3_600_000> {
         gate: Arc<Semaphore>,
         batches: Arc<Mutex<Vec<Vec<u32>>>>,
     }
 
     #[async_trait]
-    impl<const WORTH: usize> Work for Doubling<WORTH> {
+    impl<const WORTH: usize, const PATIENCE_MS: u64> Work for Doubling<WORTH, PATIENCE_MS> {
         type Input = u32;
         type Output = u32;
         type Key = u32;
@@ -288,6 +287,7 @@ mod tests {
         const NAME: &'static str = "doubling";
         const LANES: usize = 2;
         const WORTH_A_LANE: usize = WORTH;
+        const PATIENCE: Duration = Duration::from_millis(PATIENCE_MS);
 
         fn key(input: &u32) -> Option<u32> {
             Some(*input)
@@ -417,6 +417,23 @@ mod tests {
         assert!(busy.await.is_ok() && crowd.await.iter().all(Result::is_ok));
         let sizes: Vec<_> = done(&work).iter().map(Vec::len).collect();
         assert_eq!(sizes, [1, 1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_few_do_not_wait_for_ever_for_a_lane_that_is_stuck() {
+        let gate = Arc::new(Semaphore::new(0));
+        let batches = Batches::start(Doubling::<9, 1> { gate: Arc::clone(&gate), batches: Arc::default() });
+        let mut stuck = Box::pin(batches.ask(31));
+        let mut one = Box::pin(batches.ask(1));
+        for asked in [&mut stuck, &mut one] {
+            assert!(futures_util::poll!(&mut *asked).is_pending());
+            // However long it takes: the gate is shut, so that only the other lane can take the second.
+            while !batches.open.0.queue().waiting.is_empty() {
+                tokio::task::yield_now().await;
+            }
+        }
+        gate.add_permits(1);
+        assert_eq!((stuck.await.ok(), one.await.ok()), (Some(62), Some(2)));
     }
 
     #[tokio::test]
