@@ -13,6 +13,7 @@ use crate::{
         RefundReport, WebhookError, WebhookVerifier,
     },
     ids::OrderId,
+    testing::FixedClock,
 };
 
 mod api;
@@ -25,11 +26,16 @@ pub use objects::{FakeDispute, FakeIntent, FakeRefund};
 /// How long the provider knows an idempotency key.
 const KEY_LIFETIME: Duration = Duration::hours(24);
 
+/// How long a call may take, repetitions included.
+const PATIENCE: Duration = Duration::seconds(25);
+
 /// What goes wrong with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// It never arrives.
     Before,
+    /// It never arrives, and takes as long as one call may to find out.
+    Hanging,
     /// It has its effect, and the answer is lost.
     After,
     /// The provider refuses us: a wrong key.
@@ -38,7 +44,7 @@ pub enum Fault {
 
 /// A tiny Stripe: intents, refunds and disputes that change only as the real ones do, idempotency by key, and events.
 pub struct FakeGateway {
-    clock: Arc<dyn Clock>,
+    clock: Arc<FixedClock>,
     provider: Mutex<Provider>,
 }
 
@@ -70,7 +76,7 @@ enum Answer {
 
 impl FakeGateway {
     /// A provider without any objects that tells the time by `clock`.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
+    pub fn new(clock: Arc<FixedClock>) -> Self {
         Self { clock, provider: Mutex::default() }
     }
 
@@ -134,6 +140,10 @@ impl FakeGateway {
         let lost = GatewayError::Unavailable { retry_after: None };
         match fault {
             Some(Fault::Before) => return Err(lost),
+            Some(Fault::Hanging) => {
+                self.clock.advance(PATIENCE);
+                return Err(lost);
+            }
             Some(Fault::Rejected) => return Err(GatewayError::Rejected { code: "api_key_expired".into() }),
             Some(Fault::After) | None => {}
         }

@@ -75,7 +75,7 @@ impl Ports {
         others_first().await;
         match self.journal().faults.pop_front() {
             Some(Fault::After) => Ok(Way::AnswerIsLost),
-            Some(Fault::Before | Fault::Rejected) => Err(broken()),
+            Some(Fault::Before | Fault::Hanging | Fault::Rejected) => Err(broken()),
             None => Ok(Way::Free),
         }
     }

@@ -1,4 +1,5 @@
 use spicyjump_domain::{
+    clock::Clock,
     gateway::{DeclineReason, IntentStatus, ProviderFact},
     ids::OrderId,
     mail::MailContent,
@@ -133,6 +134,27 @@ fn a_provider_that_answers_nothing_well_is_away_however_it_says_so() {
     bench.gateway.fail_next(Fault::Rejected);
     assert!(matches!(bench.pay(order, None, 1), Err(PaymentError::Unavailable(_))));
     assert_eq!(bench.pay(order, None, 1).unwrap().0.state, PaymentState::RequiresPaymentMethod);
+}
+
+#[test]
+fn a_provider_that_hangs_is_asked_once_and_no_more() {
+    let bench = Workbench::default();
+    let order = bench.order().id;
+    for _ in 0..2 {
+        let asked_at = bench.clock.now();
+        bench.gateway.fail_next(Fault::Hanging);
+        assert!(matches!(bench.pay(order, None, 1), Err(PaymentError::Unavailable(_))));
+        // To look what became of it would take as long again, and the request has not that much time.
+        assert_eq!(bench.clock.now() - asked_at, Duration::seconds(25));
+        assert!(!bench.gateway.calls().iter().any(|call| call.contains("search")));
+    }
+    let (_, payment) = bench.paid();
+    for _ in 0..2 {
+        let asked_at = bench.clock.now();
+        bench.gateway.fail_next(Fault::Hanging);
+        assert!(matches!(bench.refund(payment, 100, Some(7)), Err(PaymentError::Unavailable(_))));
+        assert_eq!(bench.clock.now() - asked_at, Duration::seconds(25));
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use time::OffsetDateTime;
 
 use super::{FakeDispute, FakeGateway, FakeIntent, Provider};
 use crate::{
+    clock::Clock,
     gateway::{
         ChargeReport, Decline, DeclineReason, DisputePhase, GatewayError, IntentReport, IntentStatus,
         ProviderAmount, ProviderEvent, ProviderFact, RefundReport, RefundStatus,
