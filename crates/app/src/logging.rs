@@ -7,7 +7,7 @@ mod fields;
 mod format;
 mod rolling;
 
-use std::{io, panic, path::Path, sync::Arc};
+use std::{io, panic, path::Path, sync::Arc, thread, time::Duration};
 
 use spicyjump_domain::clock::Clock;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
@@ -36,6 +36,9 @@ const WAITING_LINES: usize = 16_384;
 
 /// What is written at once under load.
 const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Lines that come within that time are written together.
+const PACE: Duration = Duration::from_millis(5);
 
 /// Writes what still waits when it is dropped: keep it until the end of the command.
 #[must_use]
@@ -104,9 +107,24 @@ fn unwritable(path: &Path, error: &io::Error) -> ConfigError {
 }
 
 fn in_background(writer: impl io::Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
-    // Flushed whenever no line waits: one system call for all that came meanwhile, and never half a line.
-    let writer = io::BufWriter::with_capacity(BUFFER_BYTES, writer);
+    let writer = Paced(io::BufWriter::with_capacity(BUFFER_BYTES, writer));
     NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING_LINES).finish(writer)
+}
+
+/// Is flushed whenever no line waits: one system call for all that came meanwhile, and never half a line. It rests after
+/// that: a thread that waits for each line has to be woken for each line.
+struct Paced<W>(W);
+
+impl<W: io::Write> io::Write for Paced<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()?;
+        thread::sleep(PACE);
+        Ok(())
+    }
 }
 
 fn subscribe(

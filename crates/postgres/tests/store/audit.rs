@@ -301,7 +301,7 @@ async fn names_a_thousand_of_a_rule_and_counts_the_rest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn facts_of_money_and_stock_are_never_changed() {
     let shop = Shop::with_history().await;
-    for table in ["ledger_entries", "stock_movements"] {
+    for table in ["ledger_entries", "stock_movements", "order_history"] {
         for statement in [format!("UPDATE {table} SET at = now()"), format!("DELETE FROM {table}")] {
             let refused = shop.sql.batch_execute(&statement).await.unwrap_err();
             let expected = format!("{table} is append-only");

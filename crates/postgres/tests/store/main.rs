@@ -6,6 +6,7 @@ mod accounts;
 mod audit;
 mod catalogue;
 mod idempotency;
+mod keys;
 mod migrations;
 mod orders;
 mod outbox;
