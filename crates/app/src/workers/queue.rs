@@ -14,6 +14,9 @@ use crate::{failure, traces};
 /// The longest wait while the database is away.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
+/// How long a free slot waits for others to become free with it.
+const COMPANY: Duration = Duration::from_millis(10);
+
 /// Jobs that wait in the database.
 #[async_trait]
 pub(super) trait Queue: Send + Sync + 'static {
@@ -56,11 +59,19 @@ pub(super) async fn work_off<Q: Queue>(queue: Q, slots: usize, poll: Duration, s
         tokio::select! {
             () = stop.cancelled() => {}
             () = time::sleep(about(wait)), if !all_busy => {}
-            _ = running.join_next(), if all_busy => {}
+            () = half_free(&mut running, slots), if all_busy => {}
         }
         while running.try_join_next().is_some() {}
     }
     while running.join_next().await.is_some() {}
+}
+
+/// Waits until half of the slots are free, or some are and nothing follows soon: to take one job costs as much as to take
+/// many.
+async fn half_free(running: &mut JoinSet<()>, slots: usize) {
+    running.join_next().await;
+    let half = async { while running.len() > slots / 2 && running.join_next().await.is_some() {} };
+    let _ = time::timeout(COMPANY, half).await;
 }
 
 #[cfg(test)]

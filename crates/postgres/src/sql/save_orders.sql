@@ -9,14 +9,14 @@ WITH input AS (
         id bigint, decided_on bigint, status text, payment_status text, refunded_minor bigint, holds_stock boolean,
         settled_by bigint, version bigint, due_at timestamptz, updated_at timestamptz)
 ), held AS MATERIALIZED (
-    SELECT o.id FROM orders o WHERE o.id IN (SELECT id FROM decided) ORDER BY o.id FOR NO KEY UPDATE
+    SELECT o.id FROM orders o WHERE o.id = ANY (ARRAY(SELECT id FROM decided)) ORDER BY o.id FOR NO KEY UPDATE
 ), guard AS (
     UPDATE orders o
     SET status = n.status, payment_status = n.payment_status, refunded_minor = n.refunded_minor,
         holds_stock = n.holds_stock, settled_by = n.settled_by, version = n.version, due_at = n.due_at,
         updated_at = n.updated_at
-    FROM decided n, held
-    WHERE o.id = n.id AND o.id = held.id AND o.version = n.decided_on
+    FROM decided n
+    WHERE o.id = ANY (ARRAY(SELECT id FROM held)) AND o.id = n.id AND o.version = n.decided_on
     RETURNING o.id
 ), event AS (
     INSERT INTO provider_events (id, kind, order_id, payload, received_at)

@@ -10,4 +10,5 @@ mod keys;
 mod migrations;
 mod orders;
 mod outbox;
+mod plans;
 mod support;
