@@ -302,7 +302,7 @@ pub fn confirmation(order: &Order) -> Mail {
 /// What placing came to.
 pub type Placed = Result<Order, Refusal>;
 
-/// Makes the stored answer from what was decided, or `None` for one that is not kept; runs inside the transaction.
+/// Makes the stored answer from what was decided, or `None` for one that is not kept; before it is written.
 pub type OrderAnswer = Arc<dyn Fn(&Placed) -> Option<Answer> + Send + Sync>;
 
 /// Places orders.

@@ -1,9 +1,10 @@
 //! Placing orders: those that wait at one moment share one transaction.
 //!
-//! A batch locks its products once, ascending, lets the domain's rule decide order by order, and writes
-//! everything with one statement. See `docs/adr/0003-order-batches.md`.
+//! A batch reads what its products offer, lets the domain's rule decide order by order, and writes everything with one
+//! statement, which the database refuses where stock was taken meanwhile; then the batch is decided anew, under locks. See
+//! `docs/adr/0003-order-batches.md`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use diesel::{
@@ -117,13 +118,9 @@ const TRIES: usize = 3;
 
 async fn place(database: &Database, batch: &[Job]) -> Result<Vec<Decided>, StoreFailure> {
     let mut conn = database.get().await?;
-    let mut tries = 1..TRIES;
-    let placed = loop {
-        match conn.transaction(async |conn| place_in(conn, batch).await).await {
-            Err(Stop::Database(error))
-                if violated(&error) == Some("idempotency_keys_pkey") && tries.next().is_some() => {}
-            placed => break placed,
-        }
+    let placed = match place_in(&conn, batch).await {
+        Err(Stop::Database(error)) if is_overtaken(&error) => place_locked(&mut conn, batch).await,
+        placed => placed,
     };
     drop(conn);
     database.products().changed(batch.iter().flat_map(|job| job.request.cart.product_ids()));
@@ -133,10 +130,31 @@ async fn place(database: &Database, batch: &[Job]) -> Result<Vec<Decided>, Store
     })
 }
 
-/// Two round trips: all that is to be known, under the locks of the products; then all that is to be written.
-async fn place_in(conn: &mut AsyncPgConnection, batch: &[Job]) -> Result<Vec<Decided>, Stop> {
+/// Whether somebody else took of the stock, or wrote a key, between the batch's reading and its writing. In one instance
+/// batches that are at work have nothing in common: it was another instance, or a seller.
+fn is_overtaken(error: &diesel::result::Error) -> bool {
+    matches!(violated(error), Some("stock_never_negative" | "idempotency_keys_pkey"))
+}
+
+/// Once overtaken, it keeps the products to itself until it is done.
+async fn place_locked(conn: &mut AsyncPgConnection, batch: &[Job]) -> Result<Vec<Decided>, Stop> {
+    let mut tries = 1..TRIES;
+    loop {
+        let placed = conn.transaction(async |conn| {
+            lock_stock(conn, batch).await?;
+            place_in(conn, batch).await
+        });
+        match placed.await {
+            Err(Stop::Database(error)) if is_overtaken(&error) && tries.next().is_some() => {}
+            placed => return placed,
+        }
+    }
+}
+
+/// Two round trips: all that is to be known; then all that is to be written, in one statement, which is committed or not.
+async fn place_in(conn: &AsyncPgConnection, batch: &[Job]) -> Result<Vec<Decided>, Stop> {
     let (mut offers, mut known, (ids, buyers)) =
-        try_join!(lock_offers(conn, batch), known_keys(conn, batch), ids_and_buyers(conn, batch))?;
+        try_join!(read_offers(conn, batch), known_keys(conn, batch), ids_and_buyers(conn, batch))?;
     let mut writes = Writes::default();
     let mut decided = vec![];
     for (Job { request, once, .. }, id) in batch.iter().zip(ids) {
@@ -151,7 +169,8 @@ async fn place_in(conn: &mut AsyncPgConnection, batch: &[Job]) -> Result<Vec<Dec
         decided.push(Ok(Replayable::Fresh(writes.add(outcome, once.as_ref()))));
     }
     if !writes.is_empty() {
-        writes.statement().map_err(|error| Stop::Store(unexpected(error)))?.execute(conn).await?;
+        let statement = writes.statement().map_err(|error| Stop::Store(unexpected(error)))?;
+        statement.execute(&mut &*conn).await?;
     }
     Ok(decided)
 }
@@ -185,8 +204,21 @@ async fn known_keys(conn: &AsyncPgConnection, batch: &[Job]) -> Result<HashMap<O
     Ok(known.collect())
 }
 
-/// Locks the stock of every wanted product, ascending, and reads what is offered.
-async fn lock_offers(conn: &AsyncPgConnection, batch: &[Job]) -> Result<BTreeMap<ProductId, Offer>, Stop> {
+/// The products of a batch, ascending.
+fn products(batch: &[Job]) -> Vec<i64> {
+    let products: BTreeSet<ProductId> = batch.iter().flat_map(|job| job.request.cart.product_ids()).collect();
+    products.into_iter().map(ProductId::get).collect()
+}
+
+/// Keeps the stock of a batch's products to the transaction, in the order that everybody keeps.
+async fn lock_stock(conn: &mut AsyncPgConnection, batch: &[Job]) -> Result<(), Stop> {
+    let text = "SELECT FROM stock WHERE product_id = ANY($1) ORDER BY product_id FOR UPDATE";
+    sql(text).bind::<Array<BigInt>, _>(products(batch)).execute(conn).await?;
+    Ok(())
+}
+
+/// What the products of a batch offer.
+async fn read_offers(conn: &AsyncPgConnection, batch: &[Job]) -> Result<BTreeMap<ProductId, Offer>, Stop> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = BigInt)]
@@ -204,15 +236,9 @@ async fn lock_offers(conn: &AsyncPgConnection, batch: &[Job]) -> Result<BTreeMap
         #[diesel(sql_type = BigInt)]
         available: i64,
     }
-    let products: std::collections::BTreeSet<i64> =
-        batch.iter().flat_map(|job| job.request.cart.product_ids()).map(ProductId::get).collect();
     let text = "SELECT p.id, p.seller_id, p.name, p.price_minor, p.currency, p.status, s.available \
-                FROM stock s JOIN products p ON p.id = s.product_id \
-                WHERE s.product_id = ANY($1) ORDER BY s.product_id FOR UPDATE OF s";
-    let rows: Vec<Row> = sql(text)
-        .bind::<Array<BigInt>, _>(products.into_iter().collect::<Vec<_>>())
-        .load(&mut &*conn)
-        .await?;
+                FROM stock s JOIN products p ON p.id = s.product_id WHERE s.product_id = ANY($1)";
+    let rows: Vec<Row> = sql(text).bind::<Array<BigInt>, _>(products(batch)).load(&mut &*conn).await?;
     let offers = rows.into_iter().filter_map(|row| {
         let offer = Offer {
             seller_id: UserId::new(row.seller_id)?,

@@ -1,5 +1,5 @@
--- Writes a batch of orders that was decided under the locks of its products, with all that comes with them. Each table
--- comes as the arrays of its columns: to take a document apart costs as much as to write the rows.
+-- Writes a batch of decided orders with all that comes with them, or nothing where the stock does not suffice any more.
+-- Each table comes as the arrays of its columns: to take a document apart costs as much as to write the rows.
 WITH new_orders AS MATERIALIZED (
     SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS o (
         id, number, buyer_id, status, payment_status, currency, total_minor, shipping_address, note, expires_at, at,

@@ -5,12 +5,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use spicyjump_domain::{
+    failure::StoreFailure,
+    idempotency::{Answer, Once, OnceConflict, OnceKey, Replayable},
     ids::{OrderId, PaymentId, ProductId, UserId},
     mail::Mail,
     money::{Currency, Money},
     order::ShippingAddress,
     payment::{LedgerEntry, LedgerKind},
-    placing::{Cart, CartLine, OrderPlacement, OrderRequest, Refusal},
+    placing::{Cart, CartLine, OrderAnswer, OrderPlacement, OrderRequest, Placed, Refusal, Shortage},
     testing::contract::{Fixture, order_placement_contract, order_store_contract},
 };
 use spicyjump_postgres::{PgOrders, PgPlacement};
@@ -158,8 +160,8 @@ async fn sells_exactly_what_is_there_to_crossing_carts() {
     let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
     for outcome in placed {
         let key = match outcome.unwrap().unwrap() {
-            spicyjump_domain::idempotency::Replayable::Fresh(Ok(_)) => "placed",
-            spicyjump_domain::idempotency::Replayable::Fresh(Err(Refusal::OutOfStock(short))) => {
+            Replayable::Fresh(Ok(_)) => "placed",
+            Replayable::Fresh(Err(Refusal::OutOfStock(short))) => {
                 assert!(!short.is_empty());
                 "short"
             }
@@ -212,6 +214,55 @@ async fn who_goes_away_before_their_turn_has_no_order() {
     }
     place().await.unwrap().unwrap();
     assert_eq!(shop.stock_of(product).await, 7, "the third came to nothing");
+}
+
+/// Places an order of two pieces, which somebody else holds up who has done `meanwhile` and then commits.
+async fn overtaken(
+    shop: &Shop,
+    product: ProductId,
+    buyer: UserId,
+    meanwhile: &str,
+) -> Result<Result<Replayable<Placed>, OnceConflict>, StoreFailure> {
+    let once = Once {
+        key: OnceKey { user: buyer, path: "POST /v1/orders".into(), key: "k".into() },
+        fingerprint: [7; 32],
+    };
+    let answer: OrderAnswer = Arc::new(|_| Some(Answer { status: 201, body: b"ours".to_vec() }));
+    let placement = PgPlacement::start(&shop.database);
+    shop.run(&format!("BEGIN; {meanwhile}")).await;
+    let request = request(buyer, &[(product, 2)]);
+    let waiting = tokio::spawn(async move { placement.place(request, Some((once, answer))).await });
+    blocked(shop, 1).await;
+    shop.run("COMMIT").await;
+    waiting.await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_whose_stock_is_taken_meanwhile_is_decided_anew() {
+    let shop = Shop::open().await;
+    let product = shop.goods(shop.user("seller").await, Money::new(1_000, Currency::Usd).unwrap(), 5).await;
+    let take = "UPDATE stock SET available = available - 4; \
+                INSERT INTO stock_movements (product_id, kind, delta, at) SELECT product_id, 'change', -4, now() FROM stock";
+    let outcome = overtaken(&shop, product, shop.user("buyer").await, take).await;
+    let Ok(Ok(Replayable::Fresh(Err(Refusal::OutOfStock(short))))) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(short, [Shortage { product_id: product, requested: 2, available: 1 }]);
+    assert_eq!(shop.stock_of(product).await, 1);
+    assert_eq!(shop.value::<i64>("SELECT count(*) FROM orders").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_whose_key_is_used_meanwhile_gets_the_answer_that_was_kept() {
+    let shop = Shop::open().await;
+    let product = shop.goods(shop.user("seller").await, Money::new(1_000, Currency::Usd).unwrap(), 5).await;
+    let buyer = shop.user("buyer").await;
+    let keep = format!(
+        "INSERT INTO idempotency_keys (user_id, path, key, fingerprint, status, body) \
+         VALUES ({buyer}, 'POST /v1/orders', 'k', decode(repeat('07', 32), 'hex'), 201, 'theirs')"
+    );
+    let outcome = overtaken(&shop, product, buyer, &keep).await;
+    let Ok(Ok(Replayable::Replayed(kept))) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(kept, Answer { status: 201, body: b"theirs".to_vec() });
+    assert_eq!(shop.stock_of(product).await, 5);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
