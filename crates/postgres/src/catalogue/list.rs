@@ -7,7 +7,10 @@ mod filter;
 mod search;
 mod sort;
 
-use diesel::{QueryResult, QueryableByName, sql_types::BigInt};
+use diesel::{
+    QueryResult, QueryableByName,
+    sql_types::{BigInt, Bool},
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::future::try_join;
 use spicyjump_domain::{
@@ -17,7 +20,7 @@ use spicyjump_domain::{
 };
 
 use crate::{composed::Composed, pool::planned_anew};
-use filter::conditions;
+use filter::{conditions, leaves_few};
 use search::Search;
 pub(in crate::catalogue) use sort::cursor;
 use sort::{behind, order};
@@ -34,6 +37,12 @@ struct Id {
     id: i64,
 }
 
+#[derive(QueryableByName)]
+struct Few {
+    #[diesel(sql_type = Bool)]
+    few: bool,
+}
+
 /// Which products are on a page.
 #[derive(Debug)]
 pub(crate) struct Listed {
@@ -46,20 +55,27 @@ pub(crate) struct Listed {
 }
 
 /// Which products are on a page. For pages by number, the total travels together with the ids, unless it is known.
+///
+/// Where a filter leaves `most_read` products or fewer, its words are looked for in each of them.
 pub(super) async fn listed(
     conn: &AsyncPgConnection,
     filter: &ProductFilter,
     sort: ProductSort,
     page: &PageRequest,
     known_total: Option<i64>,
+    most_read: i64,
 ) -> QueryResult<Listed> {
-    let query = ids(filter, sort, page);
+    let few = match leaves_few(filter, most_read) {
+        Some(query) => query.get_result::<Few>(&mut &*conn).await?.few,
+        None => false,
+    };
+    let query = ids(filter, few, sort, page);
     let has_parameters = query.has_parameters();
     let ids = async { query.load::<Id>(&mut &*conn).await };
     let total = async {
         match (&page.position, known_total) {
             (Position::Page(_), None) => {
-                Ok(Some(count(filter).get_result::<Total>(&mut &*conn).await?.total))
+                Ok(Some(count(filter, few).get_result::<Total>(&mut &*conn).await?.total))
             }
             (Position::Page(_), known) => Ok(known),
             (Position::After(_), _) => Ok(None),
@@ -73,7 +89,7 @@ pub(super) async fn listed(
 }
 
 /// The ids of a page, and one more: it tells whether there is a next page.
-fn ids<'a>(filter: &'a ProductFilter, sort: ProductSort, page: &'a PageRequest) -> Composed<'a> {
+fn ids<'a>(filter: &'a ProductFilter, few: bool, sort: ProductSort, page: &'a PageRequest) -> Composed<'a> {
     let wanted = i64::from(page.limit) + 1;
     let (skip, conditions) = match &page.position {
         Position::Page(number) => {
@@ -84,6 +100,7 @@ fn ids<'a>(filter: &'a ProductFilter, sort: ProductSort, page: &'a PageRequest) 
     };
     let ids = match Search::of(filter) {
         None => Composed::new("SELECT p.id FROM products p WHERE true").then(&conditions).text(order(sort)),
+        Some(search) if few => search.read(&conditions).text(order(sort)),
         Some(search) if sort == ProductSort::Newest => {
             let newest = search.newest(&conditions, &page.position, skip.saturating_add(wanted));
             Composed::new("SELECT p.id FROM (").then(&newest).text(") AS p").text(order(sort))
@@ -94,13 +111,14 @@ fn ids<'a>(filter: &'a ProductFilter, sort: ProductSort, page: &'a PageRequest) 
 }
 
 /// How long the list is, as far as it is counted.
-fn count(filter: &ProductFilter) -> Composed<'_> {
+fn count(filter: &ProductFilter, few: bool) -> Composed<'_> {
     let conditions = conditions(filter);
     let counted = match Search::of(filter) {
         None => Composed::new("SELECT FROM products p WHERE true")
             .then(&conditions)
             .text(" LIMIT ")
             .number(MAX_TOTAL),
+        Some(search) if few => search.read(&conditions).text(" LIMIT ").number(MAX_SEARCH_TOTAL),
         Some(search) => search.newest(&conditions, &Position::Page(1), MAX_SEARCH_TOTAL),
     };
     Composed::new("SELECT count(*) AS total FROM (").then(&counted).text(") AS counted")

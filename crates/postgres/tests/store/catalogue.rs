@@ -13,6 +13,7 @@ use crate::support::{NOW, Shop, details};
 
 mod categories;
 mod lists;
+mod narrow;
 mod search;
 mod walks;
 

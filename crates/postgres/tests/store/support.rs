@@ -25,7 +25,7 @@ pub(crate) struct Shop {
     /// Looks behind the ports, and breaks what they keep.
     pub(crate) sql: tokio_postgres::Client,
     // Dropped last: takes the database with it.
-    _test: TestDatabase,
+    test: TestDatabase,
 }
 
 impl Shop {
@@ -50,7 +50,12 @@ impl Shop {
     async fn on(test: TestDatabase) -> Self {
         let (sql, connection) = tokio_postgres::connect(test.url(), tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);
-        Self { database: connect(test.url()), sql, _test: test }
+        Self { database: connect(test.url()), sql, test }
+    }
+
+    /// Another instance of the shop: it remembers nothing of what this one has read.
+    pub(crate) fn beside(&self) -> Database {
+        connect(self.test.url())
     }
 
     pub(crate) fn accounts(&self) -> PgAccounts {

@@ -4,6 +4,9 @@
 //! asked for one range of ids after the other, the newest first (`search_ranges` in the migrations), until there are
 //! enough: a frequent word is found in the first range, a rare one costs a handful of look-ups. It looks up triples of
 //! characters; that they stand in the word's order is checked in the row. docs/performance.md has the plans.
+//!
+//! What it costs is to compare lists: all products that have the word, and all of a category. Where the latter are few,
+//! whatever the words are, it is cheaper to read them ([`Search::read`]).
 
 use diesel::sql_types::{BigInt, Nullable, Text};
 use spicyjump_domain::{
@@ -76,6 +79,16 @@ impl<'a> Search<'a> {
                 .text(")");
         }
         Some(Self { terms, prices, words })
+    }
+
+    /// All ids, for conditions that few rows meet: each of these is read, and nothing looked up. Behind a fence
+    /// (`OFFSET 0`): the planner would expect to meet a page of hits soon in an index of all products in the list's
+    /// order, where there may be none.
+    pub(super) fn read(&self, conditions: &Composed<'a>) -> Composed<'a> {
+        Composed::new(concat!("SELECT p.id FROM (SELECT ", columns!(), " FROM products p WHERE true"))
+            .then(conditions)
+            .text(" OFFSET 0) AS p WHERE true")
+            .then(&self.words)
     }
 
     /// The newest `most` ids, all of them where there are fewer.
