@@ -1,6 +1,10 @@
 //! Password hashing: argon2id at OWASP's parameters, off the async threads, no more at once than there are cores.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+};
 
 use argon2::{
     Algorithm, Argon2, Params, Version,
@@ -8,7 +12,7 @@ use argon2::{
 };
 use async_trait::async_trait;
 use spicyjump_domain::accounts::{HashingBusy, PasswordHasher};
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 /// How many may wait for each one that runs. At 25 to 50 ms each, the last in the queue waits a few seconds.
@@ -19,32 +23,71 @@ static NOBODY: LazyLock<Option<String>> = LazyLock::new(|| hash(&Uuid::new_v4().
 
 /// argon2id with 19 MiB, two passes and one lane (OWASP Password Storage Cheat Sheet).
 pub struct Argon2Passwords {
-    running: Arc<Semaphore>,
-    admitted: Arc<Semaphore>,
+    cores: usize,
+    queue: Arc<Mutex<Queue>>,
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Job>,
+    /// Threads that work it off.
+    at_work: usize,
 }
 
 impl Argon2Passwords {
     /// At most `cores` at once. Each takes a core and 19 MiB while it runs.
     #[must_use]
     pub fn new(cores: usize) -> Self {
-        let cores = cores.max(1);
-        let admitted = cores.saturating_mul(1 + QUEUE_PER_CORE).min(Semaphore::MAX_PERMITS);
-        Self { running: Arc::new(Semaphore::new(cores)), admitted: Arc::new(Semaphore::new(admitted)) }
+        Self { cores: cores.max(1), queue: Arc::default() }
     }
 
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Option<T> + Send + 'static,
     ) -> Result<T, HashingBusy> {
-        let admitted = Arc::clone(&self.admitted).try_acquire_owned().map_err(|_| HashingBusy)?;
-        let running = Arc::clone(&self.running).acquire_owned().await.map_err(|_| HashingBusy)?;
-        // The permits go along: a client that hangs up does not stop the work, so it must not free its place either.
-        let work = move || {
-            let _places = (admitted, running);
-            work()
-        };
-        tokio::task::spawn_blocking(work).await.ok().flatten().ok_or(HashingBusy)
+        let (reply, outcome) = oneshot::channel();
+        let job = Box::new(move || {
+            // Nobody waits any more for what a client that hung up had asked for.
+            if !reply.is_closed() {
+                let _ = reply.send(work());
+            }
+        });
+        {
+            let mut queue = lock(&self.queue);
+            if queue.waiting.len() >= self.cores.saturating_mul(QUEUE_PER_CORE) {
+                return Err(HashingBusy);
+            }
+            queue.waiting.push_back(job);
+            if queue.at_work < self.cores {
+                queue.at_work += 1;
+                let queue = Arc::clone(&self.queue);
+                tokio::task::spawn_blocking(move || work_off(&queue));
+            }
+        }
+        outcome.await.ok().flatten().ok_or(HashingBusy)
     }
+}
+
+/// One job after the other: to hand each to a thread would leave a core without work meanwhile.
+fn work_off(queue: &Mutex<Queue>) {
+    loop {
+        let job = {
+            let mut queue = lock(queue);
+            let Some(job) = queue.waiting.pop_front() else {
+                queue.at_work -= 1;
+                return;
+            };
+            job
+        };
+        // A panic is the answer of its own job, and of no other.
+        let _ = catch_unwind(AssertUnwindSafe(job));
+    }
+}
+
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
@@ -74,6 +117,11 @@ fn hash(password: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    };
+
     use super::*;
 
     #[actix_web::test]
@@ -94,15 +142,55 @@ mod tests {
         assert!(NOBODY.as_ref().unwrap().contains("m=19456,t=2,p=1"));
     }
 
+    /// Keeps the only core busy until something is sent.
+    async fn occupy(
+        passwords: &Argon2Passwords,
+    ) -> (mpsc::Sender<()>, impl Future<Output = Result<(), HashingBusy>>) {
+        let (open, gate) = mpsc::channel();
+        let mut busy = Box::pin(passwords.run(move || gate.recv().ok()));
+        assert!(futures_util::poll!(&mut busy).is_pending());
+        while !lock(&passwords.queue).waiting.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        (open, busy)
+    }
+
     #[actix_web::test]
     async fn a_full_queue_refuses_instead_of_growing() {
         let passwords = Argon2Passwords::new(1);
-        let held = Arc::clone(&passwords.running).acquire_owned().await.unwrap();
-        let waiting: Vec<_> = (0..=QUEUE_PER_CORE).map(|_| passwords.verify("x".into(), None)).collect();
+        let (open, busy) = occupy(&passwords).await;
+        let waiting = (0..QUEUE_PER_CORE).map(|number| passwords.run(move || Some(number)));
         let mut waiting = futures_util::future::join_all(waiting);
         assert!(futures_util::poll!(&mut waiting).is_pending());
         assert_eq!(passwords.verify("x".into(), None).await, Err(HashingBusy));
-        drop(held);
-        assert!(waiting.await.iter().all(|outcome| *outcome == Ok(false)));
+        open.send(()).unwrap();
+        assert_eq!(busy.await, Ok(()));
+        assert_eq!(waiting.await, (0..QUEUE_PER_CORE).map(Ok).collect::<Vec<_>>());
+    }
+
+    #[actix_web::test]
+    async fn what_nobody_waits_for_is_not_begun() {
+        let passwords = Argon2Passwords::new(1);
+        let (open, busy) = occupy(&passwords).await;
+        let begun = Arc::new(AtomicBool::new(false));
+        {
+            let begun = Arc::clone(&begun);
+            let mut gone = Box::pin(passwords.run(move || Some(begun.swap(true, Ordering::Relaxed))));
+            assert!(futures_util::poll!(&mut gone).is_pending());
+        }
+        open.send(()).unwrap();
+        assert_eq!(busy.await, Ok(()));
+        assert_eq!(passwords.run(|| Some(7)).await, Ok(7));
+        assert!(!begun.load(Ordering::Relaxed));
+    }
+
+    #[actix_web::test]
+    async fn a_panic_is_nobody_elses() {
+        let passwords = Argon2Passwords::new(1);
+        let (open, busy) = occupy(&passwords).await;
+        let (broken, next) =
+            (passwords.run(|| -> Option<()> { panic!("a defect") }), passwords.run(|| Some(7)));
+        open.send(()).unwrap();
+        assert_eq!(tokio::join!(busy, broken, next), (Ok(()), Err(HashingBusy), Ok(7)));
     }
 }
