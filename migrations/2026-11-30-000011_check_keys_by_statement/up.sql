@@ -2,7 +2,8 @@
 -- come in batches are looked up together, by statement. That is enough where nothing they lead to can go away.
 -- See docs/adr/0008-keys-by-statement.md.
 SET LOCAL lock_timeout = '800ms';
-LOCK TABLE orders, users, stock, order_lines, order_history, stock_movements IN ACCESS EXCLUSIVE MODE;
+-- Those first that a vacuum may be at for long: what waits for them holds nothing yet.
+LOCK TABLE stock_movements, order_lines, order_history, orders, stock, users IN ACCESS EXCLUSIVE MODE;
 
 CREATE FUNCTION refuse_loss() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

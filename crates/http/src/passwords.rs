@@ -54,35 +54,54 @@ impl Argon2Passwords {
                 let _ = reply.send(work());
             }
         });
-        {
+        let begins = {
             let mut queue = lock(&self.queue);
             if queue.waiting.len() >= self.cores.saturating_mul(QUEUE_PER_CORE) {
                 return Err(HashingBusy);
             }
             queue.waiting.push_back(job);
-            if queue.at_work < self.cores {
-                queue.at_work += 1;
-                let queue = Arc::clone(&self.queue);
-                tokio::task::spawn_blocking(move || work_off(&queue));
-            }
+            let begins = queue.at_work < self.cores;
+            queue.at_work += usize::from(begins);
+            begins
+        };
+        if begins {
+            let core = Core(Some(Arc::clone(&self.queue)));
+            tokio::task::spawn_blocking(move || core.work_off());
         }
         outcome.await.ok().flatten().ok_or(HashingBusy)
     }
 }
 
-/// One job after the other: to hand each to a thread would leave a core without work meanwhile.
-fn work_off(queue: &Mutex<Queue>) {
-    loop {
-        let job = {
-            let mut queue = lock(queue);
-            let Some(job) = queue.waiting.pop_front() else {
-                queue.at_work -= 1;
-                return;
-            };
-            job
-        };
-        // A panic is the answer of its own job, and of no other.
-        let _ = catch_unwind(AssertUnwindSafe(job));
+/// One that works off the queue. Given back in any case, whatever becomes of its thread.
+struct Core(Option<Arc<Mutex<Queue>>>);
+
+impl Core {
+    /// One job after the other: to hand each to a thread would leave a core without work meanwhile.
+    fn work_off(mut self) {
+        while let Some(job) = self.next() {
+            // A panic is the answer of its own job, and of no other.
+            let _ = catch_unwind(AssertUnwindSafe(job));
+        }
+    }
+
+    /// The next job; or the end, which is seen in the same moment by whoever has another one.
+    fn next(&mut self) -> Option<Job> {
+        let mut queue = lock(self.0.as_ref()?);
+        let job = queue.waiting.pop_front();
+        if job.is_none() {
+            queue.at_work -= 1;
+            drop(queue);
+            self.0 = None;
+        }
+        job
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        if let Some(queue) = &self.0 {
+            lock(queue).at_work -= 1;
+        }
     }
 }
 
@@ -182,6 +201,14 @@ mod tests {
         assert_eq!(busy.await, Ok(()));
         assert_eq!(passwords.run(|| Some(7)).await, Ok(7));
         assert!(!begun.load(Ordering::Relaxed));
+    }
+
+    #[actix_web::test]
+    async fn a_thread_that_could_not_begin_leaves_its_core_to_the_next() {
+        let passwords = Argon2Passwords::new(1);
+        lock(&passwords.queue).at_work = 1;
+        drop(Core(Some(Arc::clone(&passwords.queue))));
+        assert_eq!(passwords.run(|| Some(7)).await, Ok(7));
     }
 
     #[actix_web::test]

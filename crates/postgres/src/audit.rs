@@ -29,7 +29,7 @@ macro_rules! rules {
 }
 
 /// Every rule and its query.
-const RULES: [(&str, &str); 14] = rules![
+const RULES: [(&str, &str); 15] = rules![
     "stock_balance",
     "stock_opening",
     "stock_sold_out",
@@ -39,6 +39,7 @@ const RULES: [(&str, &str); 14] = rules![
     "order_settlement",
     "order_money",
     "order_history",
+    "order_keys",
     "order_agenda",
     "payment_owner",
     "payment_refunds",

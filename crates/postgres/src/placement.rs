@@ -1,4 +1,4 @@
-//! Placing orders: those that wait at one moment share one transaction.
+//! Placing orders: those that wait at one moment share one statement.
 //!
 //! A batch reads what its products offer, lets the domain's rule decide order by order, and writes everything with one
 //! statement, which the database refuses where stock was taken meanwhile; then the batch is decided anew, under locks. See
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use async_trait::async_trait;
 use diesel::{
     QueryableByName,
-    sql_types::{Array, BigInt, Binary, Integer, Jsonb, Nullable, SmallInt, Text, Timestamptz},
+    sql_types::{Array, BigInt, Binary, Bool, Integer, Jsonb, Nullable, SmallInt, Text, Timestamptz},
 };
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use futures_util::try_join;
@@ -27,7 +27,7 @@ use spicyjump_domain::{
 use crate::{
     batches::{Batches, Work},
     idempotency::Record,
-    pool::{Database, failure, violated},
+    pool::{Database, failure, is_deadlock, violated},
     rows::unexpected,
     sql::{JsonText, Sql, sql},
 };
@@ -118,7 +118,7 @@ const TRIES: usize = 3;
 
 async fn place(database: &Database, batch: &[Job]) -> Result<Vec<Decided>, StoreFailure> {
     let mut conn = database.get().await?;
-    let placed = match place_in(&conn, batch).await {
+    let placed = match place_in(&conn, batch, Commits::Each).await {
         Err(Stop::Database(error)) if is_overtaken(&error) => place_locked(&mut conn, batch).await,
         placed => placed,
     };
@@ -130,10 +130,18 @@ async fn place(database: &Database, batch: &[Job]) -> Result<Vec<Decided>, Store
     })
 }
 
-/// Whether somebody else took of the stock, or wrote a key, between the batch's reading and its writing. In one instance
-/// batches that are at work have nothing in common: it was another instance, or a seller.
+/// Whether somebody else took of the stock, or wrote a key, between the batch's reading and its writing, or stood in its
+/// way as it in theirs. In one instance batches that are at work have nothing in common: it was another instance, or a
+/// seller. Nothing of the batch was written.
 fn is_overtaken(error: &diesel::result::Error) -> bool {
-    matches!(violated(error), Some("stock_never_negative" | "idempotency_keys_pkey"))
+    is_deadlock(error) || matches!(violated(error), Some("stock_never_negative" | "idempotency_keys_pkey"))
+}
+
+/// Whether the statements of a batch are transactions of their own, or of one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Commits {
+    Each,
+    Together,
 }
 
 /// Once overtaken, it keeps the products to itself until it is done.
@@ -142,7 +150,7 @@ async fn place_locked(conn: &mut AsyncPgConnection, batch: &[Job]) -> Result<Vec
     loop {
         let placed = conn.transaction(async |conn| {
             lock_stock(conn, batch).await?;
-            place_in(conn, batch).await
+            place_in(conn, batch, Commits::Together).await
         });
         match placed.await {
             Err(Stop::Database(error)) if is_overtaken(&error) && tries.next().is_some() => {}
@@ -152,9 +160,9 @@ async fn place_locked(conn: &mut AsyncPgConnection, batch: &[Job]) -> Result<Vec
 }
 
 /// Two round trips: all that is to be known; then all that is to be written, in one statement, which is committed or not.
-async fn place_in(conn: &AsyncPgConnection, batch: &[Job]) -> Result<Vec<Decided>, Stop> {
+async fn place_in(conn: &AsyncPgConnection, batch: &[Job], commits: Commits) -> Result<Vec<Decided>, Stop> {
     let (mut offers, mut known, (ids, buyers)) =
-        try_join!(read_offers(conn, batch), known_keys(conn, batch), ids_and_buyers(conn, batch))?;
+        try_join!(read_offers(conn, batch), known_keys(conn, batch), ids_and_buyers(conn, batch, commits))?;
     let mut writes = Writes::default();
     let mut decided = vec![];
     for (Job { request, once, .. }, id) in batch.iter().zip(ids) {
@@ -253,9 +261,13 @@ async fn read_offers(conn: &AsyncPgConnection, batch: &[Job]) -> Result<BTreeMap
 }
 
 /// An unused id for each request, and who the buyers are.
+///
+/// A sequence that moves on is something to commit. Nobody needs to wait until that is on disk: the commit of the orders
+/// that bear the ids waits for it too.
 async fn ids_and_buyers(
     conn: &AsyncPgConnection,
     batch: &[Job],
+    commits: Commits,
 ) -> Result<(Vec<OrderId>, BTreeMap<UserId, Recipient>), Stop> {
     #[derive(QueryableByName)]
     struct Row {
@@ -273,8 +285,13 @@ async fn ids_and_buyers(
     let buyers: Vec<i64> = batch.iter().map(|job| job.request.buyer_id.get()).collect();
     let text = "SELECT nextval('orders_id_seq') AS order_id, u.id AS user_id, u.email, u.name, u.locale \
                 FROM unnest($1) WITH ORDINALITY AS wanted (user_id, place) JOIN users u ON u.id = wanted.user_id \
+                WHERE (SELECT NOT $2 OR set_config('synchronous_commit', 'off', true) = 'off') \
                 ORDER BY wanted.place";
-    let rows: Vec<Row> = sql(text).bind::<Array<BigInt>, _>(buyers).load(&mut &*conn).await?;
+    let rows: Vec<Row> = sql(text)
+        .bind::<Array<BigInt>, _>(buyers)
+        .bind::<Bool, _>(commits == Commits::Each)
+        .load(&mut &*conn)
+        .await?;
     if rows.len() != batch.len() {
         return Err(diesel::result::Error::NotFound.into()); // A buyer is gone: found out which, each alone.
     }
@@ -346,7 +363,8 @@ impl<'a> Writes<'a> {
             .bind::<Array<Text>, _>(column(&orders, |order| {
                 order.history.as_slice().first().map_or("", |step| &step.reason)
             }));
-        Ok(self.bind_keys(bind_lines(statement, &orders).bind::<Array<Jsonb>, _>(mails)))
+        let statement = bind_lines(statement, &orders).bind::<Array<Jsonb>, _>(mails);
+        Ok(bind_taken(self.bind_keys(statement), &orders))
     }
 
     fn bind_keys<'s>(&'s self, statement: Sql<'s>) -> Sql<'s> {
@@ -364,15 +382,13 @@ impl<'a> Writes<'a> {
     }
 }
 
-/// The lines of these orders, and what they take of each product.
+fn lines<'s>(orders: &[&'s Order]) -> Vec<(&'s Order, &'s OrderLine)> {
+    orders.iter().flat_map(|order| order.lines.iter().map(|line| (*order, line))).collect()
+}
+
+/// The lines of these orders.
 fn bind_lines<'s>(statement: Sql<'s>, orders: &[&'s Order]) -> Sql<'s> {
-    let lines: Vec<(&Order, &OrderLine)> =
-        orders.iter().flat_map(|order| order.lines.iter().map(|line| (*order, line))).collect();
-    let mut taken = BTreeMap::new();
-    for (_, line) in &lines {
-        *taken.entry(line.product_id.get()).or_insert(0) += i64::from(line.quantity);
-    }
-    let (products, quantities): (Vec<i64>, Vec<i64>) = taken.into_iter().unzip();
+    let lines = lines(orders);
     statement
         .bind::<Array<BigInt>, _>(column(&lines, |(order, _)| order.id.get()))
         .bind::<Array<BigInt>, _>(column(&lines, |(_, line)| line.product_id.get()))
@@ -384,8 +400,16 @@ fn bind_lines<'s>(statement: Sql<'s>, orders: &[&'s Order]) -> Sql<'s> {
             i32::try_from(line.quantity).unwrap_or(i32::MAX)
         }))
         .bind::<Array<Timestamptz>, _>(column(&lines, |(order, _)| order.created_at))
-        .bind::<Array<BigInt>, _>(products)
-        .bind::<Array<BigInt>, _>(quantities)
+}
+
+/// What these orders take of each product, ascending, which is the order in which everybody locks them.
+fn bind_taken<'s>(statement: Sql<'s>, orders: &[&Order]) -> Sql<'s> {
+    let mut taken = BTreeMap::new();
+    for (_, line) in lines(orders) {
+        *taken.entry(line.product_id.get()).or_insert(0) += i64::from(line.quantity);
+    }
+    let (products, quantities): (Vec<i64>, Vec<i64>) = taken.into_iter().unzip();
+    statement.bind::<Array<BigInt>, _>(products).bind::<Array<BigInt>, _>(quantities)
 }
 
 /// One column of all rows.

@@ -289,14 +289,26 @@ pub(crate) fn failure(error: diesel::result::Error) -> StoreFailure {
         }
         // The SQLSTATE of a server that goes down (57P01 to 57P03) does not get through; its words do.
         DatabaseError(_, info)
-            if ["terminating connection", "the database system is", "connection closed", "server closed"]
-                .iter()
+            if [
+                "terminating connection",
+                "the database system is",
+                "connection closed",
+                "server closed",
+                // A pooler's words for the same.
+                "server conn crashed",
+            ]
+            .iter()
                 .any(|words| info.message().contains(words)) =>
         {
             StoreFailure::Unavailable(Box::new(error))
         }
         _ => StoreFailure::Unexpected(Box::new(error)),
     }
+}
+
+/// Whether the statement waited for another one that waited for it, and was undone.
+pub(crate) fn is_deadlock(error: &diesel::result::Error) -> bool {
+    matches!(error, diesel::result::Error::DatabaseError(_, info) if info.message() == "deadlock detected")
 }
 
 /// The name of the constraint that a statement violated.

@@ -1,5 +1,6 @@
 -- Writes a batch of decided orders with all that comes with them, or nothing where the stock does not suffice any more.
 -- Each table comes as the arrays of its columns: to take a document apart costs as much as to write the rows.
+-- Stock comes before keys, as it does for whoever locks it first: PostgreSQL runs what the others hang on to before them.
 WITH new_orders AS MATERIALIZED (
     SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS o (
         id, number, buyer_id, status, payment_status, currency, total_minor, shipping_address, note, expires_at, at,
@@ -23,13 +24,13 @@ WITH new_orders AS MATERIALIZED (
 ), movements AS (
     INSERT INTO stock_movements (product_id, kind, delta, order_id, order_version, at)
     SELECT product_id, 'sold', -quantity, order_id, 1, at FROM new_lines
-), taken AS (
-    UPDATE stock s
-    SET available = s.available - t.quantity
-    FROM unnest($20, $21) AS t (product_id, quantity)
-    WHERE s.product_id = t.product_id
 ), mails AS (
-    INSERT INTO outbox (mail) SELECT * FROM unnest($22)
+    INSERT INTO outbox (mail) SELECT * FROM unnest($20)
+), answers AS (
+    INSERT INTO idempotency_keys (user_id, path, key, fingerprint, status, body)
+    SELECT * FROM unnest($21, $22, $23, $24, $25, $26)
 )
-INSERT INTO idempotency_keys (user_id, path, key, fingerprint, status, body)
-SELECT * FROM unnest($23, $24, $25, $26, $27, $28)
+UPDATE stock s
+SET available = s.available - t.quantity
+FROM unnest($27, $28) AS t (product_id, quantity)
+WHERE s.product_id = t.product_id

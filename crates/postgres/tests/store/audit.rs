@@ -108,6 +108,18 @@ broken! {
         "UPDATE orders SET total_minor = total_minor + 1 WHERE id = 16"
         => ["order_total"], "order ORD-20261120-0016",
         "its total is 700, its lines add up to 699 (minor units of USD)";
+    names_an_order_without_its_buyer:
+        "UPDATE orders SET buyer_id = 99999 WHERE id = 16"
+        => ["order_keys"], "order ORD-20261120-0016",
+        "its buyer 99999 does not exist";
+    names_a_line_without_its_seller:
+        "UPDATE order_lines SET seller_id = 99999 WHERE order_id = 16 AND product_id = (SELECT min(product_id) FROM order_lines WHERE order_id = 16)"
+        => ["order_keys"], "order ORD-20261120-0016",
+        "the seller of its product 49 does not exist";
+    names_a_line_without_its_order:
+        "INSERT INTO order_lines (order_id, product_id, seller_id, name, unit_price_minor, quantity) VALUES (99999, 500, 1, 'x', 1, 1)"
+        => ["order_keys"], "order 99999",
+        "it has a line of product 500, but does not exist";
     names_an_order_without_lines:
         "DELETE FROM order_lines WHERE order_id = 12"
         => ["order_total"], "order ORD-20261120-0012",

@@ -216,12 +216,12 @@ async fn who_goes_away_before_their_turn_has_no_order() {
     assert_eq!(shop.stock_of(product).await, 7, "the third came to nothing");
 }
 
-/// Places an order of two pieces, which somebody else holds up who has done `meanwhile` and then commits.
+/// Places an order of two pieces, which somebody else holds up who has done `first`, and does `then` before they commit.
 async fn overtaken(
     shop: &Shop,
     product: ProductId,
     buyer: UserId,
-    meanwhile: &str,
+    [first, then]: [&str; 2],
 ) -> Result<Result<Replayable<Placed>, OnceConflict>, StoreFailure> {
     let once = Once {
         key: OnceKey { user: buyer, path: "POST /v1/orders".into(), key: "k".into() },
@@ -229,11 +229,11 @@ async fn overtaken(
     };
     let answer: OrderAnswer = Arc::new(|_| Some(Answer { status: 201, body: b"ours".to_vec() }));
     let placement = PgPlacement::start(&shop.database);
-    shop.run(&format!("BEGIN; {meanwhile}")).await;
+    shop.run(&format!("BEGIN; {first}")).await;
     let request = request(buyer, &[(product, 2)]);
     let waiting = tokio::spawn(async move { placement.place(request, Some((once, answer))).await });
     blocked(shop, 1).await;
-    shop.run("COMMIT").await;
+    shop.run(&format!("{then}; COMMIT")).await;
     waiting.await.unwrap()
 }
 
@@ -243,7 +243,7 @@ async fn an_order_whose_stock_is_taken_meanwhile_is_decided_anew() {
     let product = shop.goods(shop.user("seller").await, Money::new(1_000, Currency::Usd).unwrap(), 5).await;
     let take = "UPDATE stock SET available = available - 4; \
                 INSERT INTO stock_movements (product_id, kind, delta, at) SELECT product_id, 'change', -4, now() FROM stock";
-    let outcome = overtaken(&shop, product, shop.user("buyer").await, take).await;
+    let outcome = overtaken(&shop, product, shop.user("buyer").await, [take, ""]).await;
     let Ok(Ok(Replayable::Fresh(Err(Refusal::OutOfStock(short))))) = outcome else { panic!("{outcome:?}") };
     assert_eq!(short, [Shortage { product_id: product, requested: 2, available: 1 }]);
     assert_eq!(shop.stock_of(product).await, 1);
@@ -252,6 +252,7 @@ async fn an_order_whose_stock_is_taken_meanwhile_is_decided_anew() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_whose_key_is_used_meanwhile_gets_the_answer_that_was_kept() {
+    // As another instance does that was overtaken: the stock first, then the key. Nobody waits in a circle.
     let shop = Shop::open().await;
     let product = shop.goods(shop.user("seller").await, Money::new(1_000, Currency::Usd).unwrap(), 5).await;
     let buyer = shop.user("buyer").await;
@@ -259,7 +260,7 @@ async fn an_order_whose_key_is_used_meanwhile_gets_the_answer_that_was_kept() {
         "INSERT INTO idempotency_keys (user_id, path, key, fingerprint, status, body) \
          VALUES ({buyer}, 'POST /v1/orders', 'k', decode(repeat('07', 32), 'hex'), 201, 'theirs')"
     );
-    let outcome = overtaken(&shop, product, buyer, &keep).await;
+    let outcome = overtaken(&shop, product, buyer, ["SELECT FROM stock FOR UPDATE", &keep]).await;
     let Ok(Ok(Replayable::Replayed(kept))) = outcome else { panic!("{outcome:?}") };
     assert_eq!(kept, Answer { status: 201, body: b"theirs".to_vec() });
     assert_eq!(shop.stock_of(product).await, 5);
