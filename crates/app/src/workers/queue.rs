@@ -88,6 +88,8 @@ mod tests {
         done: Mutex<Vec<u32>>,
         gate: Semaphore,
         failures: Mutex<u32>,
+        /// How many were asked for each time.
+        limits: Mutex<Vec<u32>>,
     }
 
     #[async_trait]
@@ -102,6 +104,7 @@ mod tests {
                 *failures -= 1;
                 return Err(StoreFailure::Overloaded);
             }
+            self.limits.lock().unwrap().push(limit);
             let mut waiting = self.waiting.lock().unwrap();
             let count = waiting.len().min(limit as usize);
             Ok(waiting.drain(..count).collect())
@@ -121,6 +124,7 @@ mod tests {
             done: Mutex::default(),
             gate: Semaphore::new(0),
             failures: Mutex::new(failures),
+            limits: Mutex::default(),
         })
     }
 
@@ -143,6 +147,22 @@ mod tests {
         queue.gate.add_permits(2);
         worker.await.unwrap();
         assert!(queue.done.lock().unwrap().contains(&0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn jobs_are_taken_when_half_of_the_slots_are_free_or_no_other_becomes_free_soon() {
+        let queue = jobs(0, 0);
+        *queue.waiting.lock().unwrap() = vec![1, 1, 0, 0, 1, 0, 0];
+        let stop = CancellationToken::new();
+        let worker = tokio::spawn(work_off(Arc::clone(&queue), 4, Duration::from_mins(1), stop.clone()));
+        // Time goes on only while everybody waits.
+        time::sleep(COMPANY / 2).await;
+        assert_eq!(*queue.limits.lock().unwrap(), [4, 2], "one is free now, and another may follow");
+        time::sleep(COMPANY).await;
+        assert_eq!(*queue.limits.lock().unwrap(), [4, 2, 1], "none did");
+        stop.cancel();
+        queue.gate.add_permits(1);
+        worker.await.unwrap();
     }
 
     #[tokio::test]

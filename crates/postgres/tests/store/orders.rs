@@ -267,6 +267,27 @@ async fn an_order_whose_key_is_used_meanwhile_gets_the_answer_that_was_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_is_on_disk_when_it_is_answered() {
+    let shop = Shop::open().await;
+    // A value that nobody else sets, before the first connection of the pool.
+    shop.run(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = local', current_database()); END $$; \
+         CREATE TABLE seen (setting text); \
+         CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ \
+         BEGIN INSERT INTO seen VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$; \
+         CREATE TRIGGER see AFTER INSERT ON orders FOR EACH STATEMENT EXECUTE FUNCTION see()",
+    )
+    .await;
+    let product = shop.goods(shop.user("seller").await, Money::new(1_000, Currency::Usd).unwrap(), 5).await;
+    let buyer = shop.user("buyer").await;
+    let placement = PgPlacement::start(&shop.database);
+    placement.place(request(buyer, &[(product, 2)]), None).await.unwrap().unwrap();
+    // And once more, decided anew under locks.
+    overtaken(&shop, product, buyer, ["UPDATE stock SET available = 1", ""]).await.unwrap().unwrap();
+    assert_eq!(shop.value::<Vec<String>>("SELECT array_agg(setting) FROM seen").await, ["local", "local"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_bad_order_does_not_hurt_its_batch() {
     let shop = Shop::open().await;
     let placement = Arc::new(PgPlacement::start(&shop.database));
