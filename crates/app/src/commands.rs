@@ -11,12 +11,15 @@ mod seed_demo;
 mod serve;
 mod worker;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use crate::{
     cli::{Command, Invocation},
     failure::Failure,
 };
+
+/// A thread for what blocks takes the allocator's leave with it: what nobody uses goes back to the kernel when it ends.
+const IDLE_THREADS_STAY: Duration = Duration::from_secs(2);
 
 /// Runs the command on a runtime of its own.
 ///
@@ -28,6 +31,7 @@ pub(crate) fn run(invocation: Invocation) -> Result<ExitCode, Failure> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .thread_keep_alive(IDLE_THREADS_STAY)
         .build()
         .map_err(|error| Failure::because("the runtime could not start", &error))?;
     let outcome = runtime.block_on(dispatch(invocation));

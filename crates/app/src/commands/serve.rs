@@ -90,6 +90,8 @@ pub(super) async fn serve(config: ServeConfig, shop: Shop, shutdown: &Shutdown) 
     });
     let server = server.map_err(|error| Failure::because("BIND_ADDR", &error))?;
     tracing::info!("listening on {bound}");
+    // Its end gives back what the start took: see `commands::IDLE_THREADS_STAY`.
+    tokio::task::spawn_blocking(|| ());
 
     let serving = async {
         let outcome = server.run(shutdown.gently.cancelled()).await;
