@@ -2,6 +2,7 @@
 
 mod categories;
 mod list;
+mod on_display;
 mod product_row;
 
 use std::{collections::HashMap, sync::Arc};
@@ -9,7 +10,7 @@ use std::{collections::HashMap, sync::Arc};
 use async_trait::async_trait;
 use diesel::{
     QueryResult, QueryableByName,
-    sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz},
+    sql_types::{BigInt, Bool, Nullable, Text, Timestamptz},
 };
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use spicyjump_domain::{
@@ -25,6 +26,7 @@ use spicyjump_domain::{
 use time::OffsetDateTime;
 
 use crate::{
+    batches::Batches,
     idempotency::{begin, keep},
     page_cache::PageKey,
     pool::{Database, failure, violated},
@@ -41,14 +43,16 @@ const MOST_READ: i64 = 2_000;
 #[derive(Clone)]
 pub struct PgCatalogue {
     database: Database,
+    on_display: Batches<on_display::Reading>,
     most_read: i64,
 }
 
 impl PgCatalogue {
-    /// Products and categories in `database`.
+    /// Products and categories in `database`. Needs a tokio runtime.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database, most_read: MOST_READ }
+        let on_display = Batches::start(on_display::Reading { database: database.clone() });
+        Self { database, on_display, most_read: MOST_READ }
     }
 
     /// The same, but a search reads each product that its filter leaves where those are `most` or fewer. Finds the same.
@@ -88,21 +92,9 @@ impl PgCatalogue {
         let cache = self.database.products();
         let mut known: HashMap<ProductId, Arc<Product>> =
             ids.iter().filter_map(|id| Some((*id, cache.get(*id)?))).collect();
-        let missing: Vec<_> = ids.iter().filter(|id| !known.contains_key(id)).collect();
+        let missing: Vec<_> = ids.iter().copied().filter(|id| !known.contains_key(id)).collect();
         if !missing.is_empty() {
-            let readings: HashMap<_, _> = missing.iter().map(|id| (**id, cache.before_read(**id))).collect();
-            let query = sql(include_str!("sql/catalogue/products.sql"))
-                .bind::<Array<BigInt>, _>(missing.iter().map(|id| id.get()).collect::<Vec<_>>());
-            let mut conn = self.database.get().await?;
-            let rows: Vec<ProductRow> = query.load(&mut conn).await.map_err(failure)?;
-            drop(conn);
-            for row in rows {
-                let product = Arc::new(Product::try_from(row).map_err(failure)?);
-                if let Some(reading) = readings.get(&product.id) {
-                    cache.keep(&product, reading);
-                }
-                known.insert(product.id, product);
-            }
+            known.extend(on_display::read(&self.database, &missing).await?);
         }
         Ok(ids.iter().filter_map(|id| known.remove(id)).collect())
     }
@@ -118,16 +110,10 @@ impl CatalogueStore for PgCatalogue {
     }
 
     async fn product_on_display(&self, id: ProductId) -> Result<Option<Arc<Product>>, StoreFailure> {
-        let cache = self.database.products();
-        if let Some(product) = cache.get(id) {
-            return Ok(Some(product));
+        match self.database.products().get(id) {
+            Some(product) => Ok(Some(product)),
+            None => self.on_display.ask(id).await,
         }
-        let reading = cache.before_read(id);
-        let product = self.product(id).await?.map(Arc::new);
-        if let Some(product) = &product {
-            cache.keep(product, &reading);
-        }
-        Ok(product)
     }
 
     async fn products(

@@ -6,6 +6,7 @@ use spicyjump_domain::{
     ids::{CategoryId, ProductId},
     money::{Currency, Money},
 };
+use spicyjump_postgres::PgCatalogue;
 use time::Duration;
 use tokio::task::JoinSet;
 
@@ -57,6 +58,45 @@ async fn a_product_is_read_as_it_was_made() {
     assert_eq!(shop.catalogue().product(made.id).await.unwrap().unwrap(), made);
     assert_eq!(books(&shop, made.id).await, (7, 7, 1));
     assert!(shop.catalogue().product(ProductId::new(404).unwrap()).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_read_at_once_each_gets_the_product_it_asked_for() {
+    let shop = Shop::open().await;
+    let seller = shop.seller().await;
+    let mut made = vec![];
+    for number in 0..20 {
+        made.push(shop.product(&seller, details(&format!("김치 {number}")), number).await);
+    }
+    let catalogue = shop.catalogue();
+    let unknown = ProductId::new(404).unwrap();
+    let wanted = made.iter().chain(&made).map(|product| product.id).chain([unknown; 3]);
+    let read = wanted.clone().map(|id| catalogue.product_on_display(id));
+    let read = futures_util::future::join_all(read).await;
+    for (id, read) in wanted.zip(read) {
+        let expected = made.iter().find(|product| product.id == id);
+        assert_eq!(read.unwrap().as_deref(), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_process_changes_is_seen_while_it_is_read_all_the_time() {
+    let shop = Shop::open().await;
+    let seller = shop.seller().await;
+    let made = shop.product(&seller, details("김치"), 7).await;
+    let other = PgCatalogue::new(shop.beside());
+    let shown = async || other.product_on_display(made.id).await.unwrap().unwrap();
+    assert_eq!(*shown().await, made);
+    shop.catalogue().change_stock(made.id, -2, "counted", seller.id, NOW).await.unwrap();
+    while shown().await.stock_quantity != 5 {
+        tokio::task::yield_now().await;
+    }
+    let now = shop.catalogue().product(made.id).await.unwrap().unwrap();
+    let changed = shop.catalogue().save(&change(&now, details("깍두기"), None)).await.unwrap();
+    while shown().await.version != changed.version {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(*shown().await, changed);
 }
 
 #[tokio::test(flavor = "multi_thread")]
