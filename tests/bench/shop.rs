@@ -33,6 +33,9 @@ const DATABASE: &str = "bench";
 const BUYERS: usize = 16;
 const START: Duration = Duration::from_secs(60);
 
+/// A server is at rest when nobody has asked it anything for so long.
+const REST: Duration = Duration::from_secs(5);
+
 /// Products of each category; fifty pages of twenty.
 const PER_CATEGORY: u32 = 1_000;
 
@@ -130,6 +133,7 @@ impl Shop {
         seed(&database, products).await;
 
         let server = serve(&settings, directory.path()).await;
+        sleep(REST).await;
         let memory = Arc::new(Mutex::new(Memory { rest_mb: server.pss_mb(), ..Memory::default() }));
         tokio::spawn(watch_memory(server.pid(), Arc::clone(&memory)));
         let api = Api::at(&format!("http://{}", server.address));
