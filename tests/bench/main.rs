@@ -68,7 +68,7 @@ enum What {
 }
 
 /// What a shop does all day, in an order in which each finds what it needs; with the memory that it takes.
-const USUAL: [What; 8] = [
+const USUAL: [What; 9] = [
     What::Start,
     What::Product,
     What::List,
@@ -77,10 +77,11 @@ const USUAL: [What; 8] = [
     What::Orders,
     What::Webhook,
     What::Flash,
+    What::Tails,
 ];
 
 /// What it comes to now and then.
-const UNUSUAL: [What; 2] = [What::Tails, What::Overload];
+const UNUSUAL: [What; 1] = [What::Overload];
 
 #[tokio::main]
 async fn main() {

@@ -174,6 +174,7 @@ impl Shop {
         let mut command = Command::new(path);
         command.arg(address.to_string());
         let server = Server::start(command, address, "/").await;
+        sleep(REST).await;
         self.memory.lock().expect("memory").bare_rest_mb = server.pss_mb();
         server
     }
@@ -278,7 +279,13 @@ impl Shop {
             .get(0)
     }
 
-    /// Memory of the whole run.
+    /// The most memory that the server has taken so far, in MB.
+    #[must_use]
+    pub fn most_mb(&self) -> f64 {
+        self.memory.lock().expect("memory").most_mb
+    }
+
+    /// Memory of the run so far.
     #[must_use]
     pub fn memory_line(&self) -> Line {
         let memory = self.memory.lock().expect("memory");

@@ -18,7 +18,7 @@ use crate::{
     failure::Failure,
 };
 
-/// A thread for what blocks takes the allocator's leave with it: what nobody uses goes back to the kernel when it ends.
+/// When a thread ends, mimalloc gives back to the kernel what nobody has used for a second.
 const IDLE_THREADS_STAY: Duration = Duration::from_secs(2);
 
 /// Runs the command on a runtime of its own.

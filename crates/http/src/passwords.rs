@@ -70,7 +70,7 @@ impl Argon2Passwords {
             begins
         };
         if begins {
-            let core = Core(Some(Arc::clone(&self.queue)));
+            let core = Core::new(&self.queue);
             tokio::task::spawn_blocking(move || core.work_off());
         }
         outcome.await.ok().flatten().ok_or(HashingBusy)
@@ -78,26 +78,34 @@ impl Argon2Passwords {
 }
 
 /// One that works off the queue. Given back in any case, whatever becomes of its thread.
-struct Core(Option<Arc<Mutex<Queue>>>);
+struct Core {
+    queue: Option<Arc<Mutex<Queue>>>,
+    memory: Memory,
+}
 
 impl Core {
+    fn new(queue: &Arc<Mutex<Queue>>) -> Self {
+        Self { queue: Some(Arc::clone(queue)), memory: Memory::default() }
+    }
+
     /// One job after the other: to hand each to a thread would leave a core without work meanwhile.
     fn work_off(mut self) {
-        let memory = Memory::default();
         while let Some(job) = self.next() {
             // A panic is the answer of its own job, and of no other.
-            let _ = catch_unwind(AssertUnwindSafe(|| job(&memory)));
+            let _ = catch_unwind(AssertUnwindSafe(|| job(&self.memory)));
         }
     }
 
     /// The next job; or the end, which is seen in the same moment by whoever has another one.
     fn next(&mut self) -> Option<Job> {
-        let mut queue = lock(self.0.as_ref()?);
+        let mut queue = lock(self.queue.as_ref()?);
         let job = queue.waiting.pop_front();
         if job.is_none() {
+            // Before another one may begin, which takes as much.
+            self.memory = Memory::default();
             queue.at_work -= 1;
             drop(queue);
-            self.0 = None;
+            self.queue = None;
         }
         job
     }
@@ -105,7 +113,7 @@ impl Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
-        if let Some(queue) = &self.0 {
+        if let Some(queue) = &self.queue {
             lock(queue).at_work -= 1;
         }
     }
@@ -168,6 +176,8 @@ impl CustomizedPasswordHasher<PasswordHash> for Memory {
         let version = version.map_or(Ok(Version::V0x13), Version::try_from)?;
         let salt = Salt::new(salt)?;
         let mut blocks = self.0.borrow_mut();
+        let more = params.block_count().saturating_sub(blocks.len());
+        blocks.try_reserve_exact(more).map_err(|_| password_hash::Error::OutOfMemory)?;
         blocks.resize(params.block_count(), Block::new());
         let length = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
         let params_string = ParamsString::try_from(&params)?;
@@ -280,7 +290,7 @@ mod tests {
     async fn a_thread_that_could_not_begin_leaves_its_core_to_the_next() {
         let passwords = Argon2Passwords::new(1);
         lock(&passwords.queue).at_work = 1;
-        drop(Core(Some(Arc::clone(&passwords.queue))));
+        drop(Core::new(&passwords.queue));
         assert_eq!(passwords.run(|_| Some(7)).await, Ok(7));
     }
 

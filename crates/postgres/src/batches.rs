@@ -23,9 +23,6 @@ use crate::rows::unexpected;
 /// Pieces in one batch at most.
 const MAX_BATCH: usize = 64;
 
-/// Pieces that may wait; beyond, the shop is busy and says so.
-const MAX_WAITING: usize = 1_024;
-
 /// Something that is done in batches.
 #[async_trait]
 pub(crate) trait Work: Send + Sync + 'static {
@@ -45,6 +42,8 @@ pub(crate) trait Work: Send + Sync + 'static {
     /// As many pieces must wait before a lane starts beside one that is at work. Fewer are better off in the batch that
     /// follows: to start one costs as much as to write many rows.
     const WORTH_A_LANE: usize;
+    /// Pieces that may wait; beyond, the shop is busy and says so.
+    const MAX_WAITING: usize = 1_024;
     /// How long fewer wait for a lane that is at work: longer than a batch takes, where nothing is wrong with it.
     const PATIENCE: Duration = Duration::from_millis(20);
 
@@ -162,7 +161,7 @@ impl<W: Work> Batches<W> {
         let piece = Piece { things: W::things(&input), input, reply };
         {
             let mut queue = shared.queue();
-            if queue.waiting.len() >= MAX_WAITING {
+            if queue.waiting.len() >= W::MAX_WAITING {
                 return Err(StoreFailure::Overloaded);
             }
             let held_up = queue.is_held_up(&piece);
@@ -439,7 +438,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_refuses_instead_of_growing() {
         let (work, batches) = doubling::<1>();
-        let mut waiting: Vec<_> = (0..MAX_WAITING).map(|_| Box::pin(batches.ask(1))).collect();
+        let mut waiting: Vec<_> = (0..Doubling::<1>::MAX_WAITING).map(|_| Box::pin(batches.ask(1))).collect();
         for one in &mut waiting {
             assert!(futures_util::poll!(one).is_pending());
         }

@@ -24,6 +24,7 @@ use spicyjump_domain::{
     paging::{Page, PageRequest},
 };
 use time::OffsetDateTime;
+use tokio::time::timeout;
 
 use crate::{
     batches::Batches,
@@ -112,7 +113,10 @@ impl CatalogueStore for PgCatalogue {
     async fn product_on_display(&self, id: ProductId) -> Result<Option<Arc<Product>>, StoreFailure> {
         match self.database.products().get(id) {
             Some(product) => Ok(Some(product)),
-            None => self.on_display.ask(id).await,
+            // Who waits with others waits no longer than alone for a connection.
+            None => timeout(self.database.longest_wait(), self.on_display.ask(id))
+                .await
+                .unwrap_or(Err(StoreFailure::Overloaded)),
         }
     }
 

@@ -42,6 +42,10 @@ pub struct PoolConfig {
 /// Longest time to make a connection: a database that is away is reported within 5 seconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
+/// A database that does not even acknowledge what it was sent is gone, though nobody said so, as when its machine loses
+/// power: those who wait for its answer are told.
+const GONE_AFTER: Duration = Duration::from_secs(10);
+
 /// What every session is told. No statement runs for long enough to gain from being compiled, and indexes are in memory
 /// or on a disk that knows no seeking: a list is better read in the order of its index than sorted. A plan that reads a
 /// whole table may be best while the table is small, but sessions keep their plans while it grows. To plan a statement
@@ -148,7 +152,8 @@ impl Database {
         }
         pg.application_name("spicyjump")
             .connect_timeout(CONNECT_TIMEOUT)
-            .keepalives_idle(Duration::from_mins(1));
+            .keepalives_idle(Duration::from_mins(1))
+            .tcp_user_timeout(GONE_AFTER);
         pg.options(format!("{} {SESSION}", pg.get_options().unwrap_or_default()));
         let tls =
             tls::client_config(verify, config.extra_roots.as_deref()).map_err(DatabaseConfigError::Roots)?;
@@ -199,6 +204,11 @@ impl Database {
             PoolError::Timeout(TimeoutType::Wait) => StoreFailure::Overloaded,
             other => StoreFailure::Unavailable(Box::new(other)),
         })
+    }
+
+    /// How long [`get`](Self::get) waits for a connection that is free.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        self.pool.timeouts().wait.unwrap_or(Duration::MAX)
     }
 
     /// Products in memory. Whoever changes some says so here.

@@ -1,7 +1,7 @@
 //! Products in memory: what this process changes is seen at once, what others change within a second.
 //!
 //! An entry is served for [`FRESH`] after it was known to be true. A task asks about all entries that were read lately,
-//! in one query, so that products in demand stay in memory and cost the database next to nothing; the others run out by
+//! thousands at once, so that products in demand stay in memory and cost the database next to nothing; the others run out by
 //! themselves. See `docs/adr/0007-polling-not-notify.md`.
 
 use std::{
@@ -33,8 +33,8 @@ pub(crate) const FRESH: Duration = Duration::from_millis(900);
 /// How often entries in demand are asked about.
 const RENEW_EVERY: Duration = Duration::from_millis(500);
 
-/// How often an entry is asked about after it was last read: for ten seconds. To read it anew costs as much as to ask some
-/// sixty times; and where a busy server let go of what nobody read for a moment, it had the more to read.
+/// How often an entry is asked about after it was last read: for ten seconds. To ask costs a small part of what it costs to
+/// read it anew; and where a busy server let go of what nobody read for a moment, it had the more to read.
 const ROUNDS: u8 = 20;
 
 /// Entries asked about in one query.
@@ -165,9 +165,9 @@ pub(crate) async fn renew(database: impl Fn() -> Option<Database> + Send) {
 }
 
 async fn renew_chunk(database: &Database, entries: &[(i64, Arc<Entry>)]) -> Result<(), StoreFailure> {
-    let (cache, at) = (database.products(), database.products().now());
     let ids: Vec<i64> = entries.iter().map(|(id, _)| *id).collect();
     let conn = database.get().await?;
+    let (cache, at) = (database.products(), database.products().now());
     // Each by an index in its own order: half as long as to look up one with the other.
     let versions = numbers(
         &conn,

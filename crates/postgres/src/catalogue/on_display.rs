@@ -29,6 +29,8 @@ impl Work for Reading {
     const NAME: &'static str = "product";
     const LANES: usize = 2;
     const WORTH_A_LANE: usize = 1;
+    /// A query reads thousands in a second, and whoever waits for one costs little.
+    const MAX_WAITING: usize = 16_384;
 
     /// Who reads is in nobody's way.
     fn key(_: &ProductId) -> Option<ProductId> {
@@ -50,11 +52,11 @@ pub(super) async fn read(
     database: &Database,
     ids: &[ProductId],
 ) -> Result<HashMap<ProductId, Arc<Product>>, StoreFailure> {
+    let mut conn = database.get().await?;
     let cache = database.products();
     let readings: HashMap<_, _> = ids.iter().map(|id| (*id, cache.before_read(*id))).collect();
     let query = sql(include_str!("../sql/catalogue/products.sql"))
         .bind::<Array<BigInt>, _>(readings.keys().map(|id| id.get()).collect::<Vec<_>>());
-    let mut conn = database.get().await?;
     let rows: Vec<ProductRow> = query.load(&mut conn).await.map_err(failure)?;
     drop(conn);
     let mut products = HashMap::with_capacity(rows.len());

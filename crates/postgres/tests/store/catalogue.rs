@@ -8,7 +8,7 @@ use spicyjump_domain::{
 };
 use spicyjump_postgres::PgCatalogue;
 use time::Duration;
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout};
 
 use crate::support::{NOW, Shop, details};
 
@@ -17,6 +17,9 @@ mod lists;
 mod narrow;
 mod search;
 mod walks;
+
+/// Longer than anything takes that happens at all.
+const LONG: std::time::Duration = std::time::Duration::from_mins(1);
 
 fn change(product: &Product, details: ProductDetails, stock: Option<i64>) -> ProductChange {
     ProductChange {
@@ -88,14 +91,20 @@ async fn what_another_process_changes_is_seen_while_it_is_read_all_the_time() {
     let shown = async || other.product_on_display(made.id).await.unwrap().unwrap();
     assert_eq!(*shown().await, made);
     shop.catalogue().change_stock(made.id, -2, "counted", seller.id, NOW).await.unwrap();
-    while shown().await.stock_quantity != 5 {
-        tokio::task::yield_now().await;
-    }
+    let seen = async {
+        while shown().await.stock_quantity != 5 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, seen).await.expect("its stock is seen");
     let now = shop.catalogue().product(made.id).await.unwrap().unwrap();
     let changed = shop.catalogue().save(&change(&now, details("깍두기"), None)).await.unwrap();
-    while shown().await.version != changed.version {
-        tokio::task::yield_now().await;
-    }
+    let seen = async {
+        while shown().await.version != changed.version {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, seen).await.expect("its version is seen");
     assert_eq!(*shown().await, changed);
 }
 
