@@ -19,7 +19,9 @@ pub async fn run(shop: &Shop) -> Vec<Line> {
     let cursor = api.get(&deep).await.data(200)["pagination"]["next_cursor"].clone();
     let cursor = cursor.as_str().expect("there is more").to_owned();
     let number = move || fastrand::u32(1000..products);
-    let kinds: [(&str, Query); 11] = [
+    // So that few are the page before.
+    let limit = || fastrand::u32(1..=100);
+    let kinds: [(&str, Query); 13] = [
         ("newest, first page", Box::new(|| "?page=1".to_owned())),
         ("newest, pages 1 to 50", Box::new(move || format!("?page={}", page()))),
         ("by cursor, a quarter down the list", Box::new(move || format!("?cursor={cursor}"))),
@@ -43,6 +45,14 @@ pub async fn run(shop: &Shop) -> Vec<Line> {
             Box::new(move || format!("?q=ramen&category_id={}", category())),
         ),
         ("search of \"ramen\": all found", Box::new(|| "?q=ramen".to_owned())),
+        (
+            "search of \"handmade traditional\": half have one, half the other",
+            Box::new(move || format!("?q=handmade%20traditional&limit={}", limit())),
+        ),
+        (
+            "search of \"handmade\" in a price range, a fifth of all, without it",
+            Box::new(move || format!("?q=handmade&currency=USD&min_price=10&max_price=20&limit={}", limit())),
+        ),
     ];
     let mut lines = vec![];
     for (name, query) in kinds {

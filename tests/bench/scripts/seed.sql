@@ -1,4 +1,5 @@
--- Products spread evenly over their categories, as many pieces of each as a run can want.
+-- Products spread evenly over their categories, as many pieces of each as a run can want. Half of them are traditional,
+-- up to 29.99 dollars; the others are handmade: words that are frequent and never meet.
 INSERT INTO users (email, password_hash, name, role, locale, created_at)
 VALUES ('seller@bench.test', 'none', 'Seoul Pantry', 'seller', 'en', now());
 
@@ -9,7 +10,8 @@ INSERT INTO products (id, seller_id, category_id, name, name_en, description, de
                       status, images, created_at, updated_at)
 SELECT n, u.id, n % :categories + 1, '매운 라면 ' || n, 'Spicy ramen ' || n,
        '서울에서 온 매운 라면. 다섯 봉지가 한 묶음입니다. 번호 ' || n,
-       'Spicy ramen from Seoul, five packs in a bundle. Number ' || n,
+       CASE WHEN n % 5000 < 2500 THEN 'Traditional' ELSE 'Handmade' END
+           || ' spicy ramen from Seoul, five packs in a bundle. Number ' || n,
        500 + n % 5000, 'USD', 'published', '{}', now(), now()
 FROM generate_series(1, :products) AS n, users u
 WHERE u.email = 'seller@bench.test';

@@ -12,7 +12,6 @@ use diesel::{
     sql_types::{BigInt, Bool},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use futures_util::future::try_join;
 use spicyjump_domain::{
     catalogue::{ProductFilter, ProductSort},
     ids::ProductId,
@@ -54,7 +53,8 @@ pub(crate) struct Listed {
     pub(crate) total: Option<i64>,
 }
 
-/// Which products are on a page. For pages by number, the total travels together with the ids, unless it is known.
+/// Which products are on a page, and, for pages by number, the total, which is counted where neither it is known nor the
+/// page tells it.
 ///
 /// Where a filter leaves `most_read` products or fewer, its words are looked for in each of them.
 pub(super) async fn listed(
@@ -71,17 +71,18 @@ pub(super) async fn listed(
     };
     let query = ids(filter, few, sort, page);
     let has_parameters = query.has_parameters();
-    let ids = async { query.load::<Id>(&mut &*conn).await };
-    let total = async {
-        match (&page.position, known_total) {
-            (Position::Page(_), None) => {
-                Ok(Some(count(filter, few).get_result::<Total>(&mut &*conn).await?.total))
-            }
-            (Position::Page(_), known) => Ok(known),
-            (Position::After(_), _) => Ok(None),
-        }
+    let reads = async {
+        let ids = query.load::<Id>(&mut &*conn).await?;
+        let total = match &page.position {
+            Position::Page(_) if known_total.is_some() => known_total,
+            Position::Page(number) => Some(match total_told(ids.len(), *number, page.limit) {
+                Some(total) => total.min(most_counted(filter)),
+                None => count(filter, few).get_result::<Total>(&mut &*conn).await?.total,
+            }),
+            Position::After(_) => None,
+        };
+        Ok((ids, total))
     };
-    let reads = try_join(ids, total);
     let (ids, total) = if has_parameters { planned_anew(conn, reads).await? } else { reads.await? };
     let more = ids.len() > page.limit as usize;
     let ids = ids.into_iter().take(page.limit as usize).filter_map(|row| ProductId::new(row.id)).collect();
@@ -110,16 +111,51 @@ fn ids<'a>(filter: &'a ProductFilter, few: bool, sort: ProductSort, page: &'a Pa
     ids.text(" LIMIT ").number(wanted).text(" OFFSET ").number(skip)
 }
 
+/// How long a list is whose last page this is: `found` rows, with one more than fit where there are more.
+///
+/// What nobody has costs a search the most: all of the index is looked through, and once is enough.
+fn total_told(found: usize, number: u32, limit: u32) -> Option<i64> {
+    let ends_here = found <= limit as usize && (found > 0 || number == 1);
+    let before = i64::from(number.saturating_sub(1)) * i64::from(limit);
+    ends_here.then(|| i64::try_from(found).ok()?.checked_add(before)).flatten()
+}
+
+/// Rows up to which a list is counted.
+fn most_counted(filter: &ProductFilter) -> i64 {
+    Search::of(filter).map_or(MAX_TOTAL, |_| MAX_SEARCH_TOTAL)
+}
+
 /// How long the list is, as far as it is counted.
 fn count(filter: &ProductFilter, few: bool) -> Composed<'_> {
-    let conditions = conditions(filter);
+    let (conditions, most) = (conditions(filter), most_counted(filter));
     let counted = match Search::of(filter) {
-        None => Composed::new("SELECT FROM products p WHERE true")
-            .then(&conditions)
-            .text(" LIMIT ")
-            .number(MAX_TOTAL),
-        Some(search) if few => search.read(&conditions).text(" LIMIT ").number(MAX_SEARCH_TOTAL),
-        Some(search) => search.newest(&conditions, &Position::Page(1), MAX_SEARCH_TOTAL),
+        None => {
+            Composed::new("SELECT FROM products p WHERE true").then(&conditions).text(" LIMIT ").number(most)
+        }
+        Some(search) if few => search.read(&conditions).text(" LIMIT ").number(most),
+        Some(search) => search.newest(&conditions, &Position::Page(1), most),
     };
     Composed::new("SELECT count(*) AS total FROM (").then(&counted).text(") AS counted")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_tells_the_total_where_it_is_the_last() {
+        for (found, number, total) in [
+            (0, 1, Some(0)),
+            (3, 1, Some(3)),
+            (20, 1, Some(20)),
+            (21, 1, None),
+            (20, 3, Some(60)),
+            (21, 3, None),
+            (1, 3, Some(41)),
+            // Behind the end, however far.
+            (0, 3, None),
+        ] {
+            assert_eq!(total_told(found, number, 20), total, "{found} on page {number}");
+        }
+    }
 }

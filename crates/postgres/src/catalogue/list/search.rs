@@ -5,8 +5,10 @@
 //! enough: a frequent word is found in the first range, a rare one costs a handful of look-ups. It looks up triples of
 //! characters; that they stand in the word's order is checked in the row. docs/performance.md has the plans.
 //!
-//! What it costs is to compare lists: all products that have the word, and all of a category. Where the latter are few,
-//! whatever the words are, it is cheaper to read them ([`Search::read`]).
+//! What it costs is to compare lists: all products that have the word, and all of a category. Each list is a condition of
+//! its own: where one has nothing for a while, PostgreSQL skips that part of the others. In one condition, it would look
+//! into all the others for each entry of the shortest. Where a category is small, whatever the words are, it is cheaper to
+//! read its products ([`Search::read`]).
 
 use diesel::sql_types::{BigInt, Nullable, Text};
 use spicyjump_domain::{
@@ -38,12 +40,13 @@ const FEW: i64 = 200;
 /// Rows that are looked at in the list's order before all hits are sorted instead.
 const MAX_WALK: i64 = 5_000;
 
+/// Triples of a word that are looked up at most; more would hardly leave fewer rows, and each has to be planned for.
+const MAX_TRIPLES: usize = 4;
+
 /// What is searched for.
 pub(super) struct Search<'a> {
-    /// An array: what the index looks up.
-    terms: Composed<'a>,
-    /// ` AND …`: one of these prices, as far as the index tells them apart.
-    prices: Composed<'a>,
+    /// ` AND …` for each list of the index that a product must be in.
+    lists: Composed<'a>,
     /// ` AND …`: the words stand there.
     words: Composed<'a>,
 }
@@ -53,24 +56,34 @@ impl<'a> Search<'a> {
     pub(super) fn of(filter: &'a ProductFilter) -> Option<Self> {
         let text = filter.text.as_deref().unwrap_or_default();
         text.split_whitespace().next()?;
-        let mut terms = Composed::new("'{}'");
-        let mut words = Composed::default();
-        for word in text.split_whitespace() {
-            terms = terms.text(" || search_word(").value::<Text, _>(word).text(")");
-            words = words.text(" AND strpos(p.document, lower(").value::<Text, _>(word).text(")) > 0");
-        }
+        let mut lists = Composed::default();
         if let Some(seller) = filter.seller_id.map(UserId::get) {
-            terms = terms.text(" || (search_facets(0, ").value::<BigInt, _>(seller).text(", 0, '', 0))[3:3]");
+            lists = lists.text(concat!(" AND ", indexed!(), " @> (search_facets(0, "));
+            lists = lists.value::<BigInt, _>(seller).text(", 0, '', 0))[3:3]");
         }
         if let Some(category) = filter.category_id.map(CategoryId::get) {
-            terms =
-                terms.text(" || (search_facets(0, 0, ").value::<BigInt, _>(category).text(", '', 0))[4:4]");
+            lists = lists.text(concat!(" AND ", indexed!(), " @> (search_facets(0, 0, "));
+            lists = lists.value::<BigInt, _>(category).text(", '', 0))[4:4]");
         }
-        let mut prices = Composed::default();
+        // The first of each word before the second of any: words that seldom meet are told apart by the first two lists.
+        for nth in 0..MAX_TRIPLES {
+            for word in text.split_whitespace() {
+                let Some(place) = looked_up(word).nth(nth) else { continue };
+                lists = lists.text(concat!(" AND ", indexed!(), " @> (search_terms(lower("));
+                lists = lists
+                    .value::<Text, _>(word)
+                    .text("), '{}'))[")
+                    .number(place)
+                    .text(":")
+                    .number(place)
+                    .text("]");
+            }
+        }
         if let Some(currency) = filter.currency
             && (filter.min_price_minor, filter.max_price_minor) != (None, None)
         {
-            prices = Composed::new(concat!(" AND ", indexed!(), " && search_prices("))
+            lists = lists
+                .text(concat!(" AND ", indexed!(), " && search_prices("))
                 .value::<Text, _>(currency.code())
                 .text(", ")
                 .value::<Nullable<BigInt>, _>(filter.min_price_minor)
@@ -78,7 +91,11 @@ impl<'a> Search<'a> {
                 .value::<Nullable<BigInt>, _>(filter.max_price_minor)
                 .text(")");
         }
-        Some(Self { terms, prices, words })
+        let mut words = Composed::default();
+        for word in text.split_whitespace() {
+            words = words.text(" AND strpos(p.document, lower(").value::<Text, _>(word).text(")) > 0");
+        }
+        Some(Self { lists, words })
     }
 
     /// All ids, for conditions that few rows meet: each of these is read, and nothing looked up. Behind a fence
@@ -100,7 +117,7 @@ impl<'a> Search<'a> {
         Composed::new("SELECT hit.id FROM search_ranges(")
             .then(&from)
             .text(") AS ranges (facet) CROSS JOIN LATERAL (SELECT p.id FROM (")
-            .then(&self.looked_up(" || ranges.facet"))
+            .then(&self.found(concat!(" AND ", indexed!(), " @> ARRAY[ranges.facet]")))
             .text(") AS p WHERE true")
             .then(&self.words)
             .then(conditions)
@@ -139,7 +156,7 @@ impl<'a> Search<'a> {
                  UNION ALL SELECT * FROM met WHERE (SELECT yes FROM enough) \
                  UNION ALL SELECT p.* FROM ("
             ))
-            .then(&self.looked_up(""))
+            .then(&self.found(""))
             .text(") AS p WHERE NOT (SELECT yes FROM few) AND NOT (SELECT yes FROM enough)")
             .then(&self.words)
             .then(conditions)
@@ -147,14 +164,42 @@ impl<'a> Search<'a> {
             .text(order(sort))
     }
 
-    /// The rows that have all terms, and `more`. Behind a fence (`OFFSET 0`): the planner cannot know how many rows
-    /// they are, and would rather compute the terms of a hundred thousand rows that another index finds.
-    fn looked_up(&self, more: &'static str) -> Composed<'a> {
-        Composed::new(concat!("SELECT ", columns!(), " FROM products p WHERE ", indexed!(), " @> ("))
-            .then(&self.terms)
-            .text(more)
-            .text(")")
-            .then(&self.prices)
+    /// The rows that are in all lists, and `first` of all in those. Behind a fence (`OFFSET 0`): the planner cannot know
+    /// how many rows they are, and would rather compute the terms of a hundred thousand rows that another index finds.
+    fn found(&self, first: &'static str) -> Composed<'a> {
+        Composed::new(concat!("SELECT ", columns!(), " FROM products p WHERE true"))
+            .text(first)
+            .then(&self.lists)
             .text(" OFFSET 0")
+    }
+}
+
+/// Where in `search_terms` those stand by which a word is looked up: triples that hardly overlap, and the last; of a
+/// shorter word the pair or the character that it is.
+fn looked_up(word: &str) -> impl Iterator<Item = i64> {
+    let last = word.chars().count().saturating_sub(3);
+    let steps = last.div_ceil(3).min(MAX_TRIPLES - 1);
+    (0..=steps).filter_map(move |step| i64::try_from(last * step / steps.max(1)).ok()?.checked_add(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_looked_up_from_its_first_triple_to_its_last() {
+        for (word, places) in [
+            ("김", vec![1]),
+            ("김치", vec![1]),
+            ("imc", vec![1]),
+            ("imch", vec![1, 2]),
+            ("kimchi", vec![1, 4]),
+            ("ramyeon", vec![1, 3, 5]),
+            ("handmade", vec![1, 3, 6]),
+            ("traditional", vec![1, 3, 6, 9]),
+            ("traditionalhandmade", vec![1, 6, 11, 17]),
+        ] {
+            assert_eq!(looked_up(word).collect::<Vec<_>>(), places, "{word}");
+        }
     }
 }

@@ -125,7 +125,7 @@ async fn no_word_is_looked_up_where_a_category_or_a_seller_or_a_price_leaves_few
     add(&other, kimchi, 2_000, ProductStatus::Draft).await;
     add(&other, noodles, 40_000, ProductStatus::Published).await;
     shop.run(
-        "CREATE OR REPLACE FUNCTION search_word(word text) RETURNS bigint[] LANGUAGE plpgsql IMMUTABLE \
+        "CREATE OR REPLACE FUNCTION search_ranges(newest bigint) RETURNS SETOF bigint LANGUAGE plpgsql IMMUTABLE \
          AS $$ BEGIN RAISE EXCEPTION 'looked up'; END $$",
     )
     .await;
