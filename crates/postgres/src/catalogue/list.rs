@@ -53,8 +53,8 @@ pub(crate) struct Listed {
     pub(crate) total: Option<i64>,
 }
 
-/// Which products are on a page, and, for pages by number, the total, which is counted where neither it is known nor the
-/// page tells it.
+/// Which products are on a page; for pages by number with the total, which is counted where it is not known and the first
+/// page does not tell it.
 ///
 /// Where a filter leaves `most_read` products or fewer, its words are looked for in each of them.
 pub(super) async fn listed(
@@ -72,16 +72,26 @@ pub(super) async fn listed(
     let query = ids(filter, few, sort, page);
     let has_parameters = query.has_parameters();
     let reads = async {
-        let ids = query.load::<Id>(&mut &*conn).await?;
-        let total = match &page.position {
-            Position::Page(_) if known_total.is_some() => known_total,
-            Position::Page(number) => Some(match total_told(ids.len(), *number, page.limit) {
-                Some(total) => total.min(most_counted(filter)),
-                None => count(filter, few).get_result::<Total>(&mut &*conn).await?.total,
-            }),
-            Position::After(_) => None,
+        let count =
+            async || QueryResult::Ok(count(filter, few).get_result::<Total>(&mut &*conn).await?.total);
+        let Position::Page(number) = page.position else {
+            return Ok((query.load::<Id>(&mut &*conn).await?, None));
         };
-        Ok((ids, total))
+        let mut total = known_total;
+        if number > 1 && total.is_none() {
+            total = Some(count().await?);
+        }
+        if total.is_some_and(|total| total < most_counted(filter) && total <= skipped(number, page.limit)) {
+            return Ok((vec![], total));
+        }
+        let ids = query.load::<Id>(&mut &*conn).await?;
+        let total = match total {
+            Some(total) => total,
+            // What nobody has costs a search the most: all of the index is looked through, and once is enough.
+            None if ids.len() <= page.limit as usize => i64::try_from(ids.len()).unwrap_or(i64::MAX),
+            None => count().await?,
+        };
+        Ok((ids, Some(total)))
     };
     let (ids, total) = if has_parameters { planned_anew(conn, reads).await? } else { reads.await? };
     let more = ids.len() > page.limit as usize;
@@ -93,31 +103,29 @@ pub(super) async fn listed(
 fn ids<'a>(filter: &'a ProductFilter, few: bool, sort: ProductSort, page: &'a PageRequest) -> Composed<'a> {
     let wanted = i64::from(page.limit) + 1;
     let (skip, conditions) = match &page.position {
-        Position::Page(number) => {
-            let skip = i64::from(number.saturating_sub(1)).saturating_mul(i64::from(page.limit));
-            (skip, conditions(filter))
-        }
+        Position::Page(number) => (skipped(*number, page.limit), conditions(filter)),
         Position::After(cursor) => (0, conditions(filter).then(&behind(cursor, sort))),
     };
     let ids = match Search::of(filter) {
-        None => Composed::new("SELECT p.id FROM products p WHERE true").then(&conditions).text(order(sort)),
-        Some(search) if few => search.read(&conditions).text(order(sort)),
+        None => Composed::new("SELECT p.id FROM products p WHERE true")
+            .then(&conditions)
+            .text(order(sort, filter.currency)),
+        Some(search) if few => search.read(&conditions).text(order(sort, filter.currency)),
         Some(search) if sort == ProductSort::Newest => {
             let newest = search.newest(&conditions, &page.position, skip.saturating_add(wanted));
-            Composed::new("SELECT p.id FROM (").then(&newest).text(") AS p").text(order(sort))
+            Composed::new("SELECT p.id FROM (")
+                .then(&newest)
+                .text(") AS p")
+                .text(order(sort, filter.currency))
         }
-        Some(search) => search.sorted(&conditions, sort, skip.saturating_add(wanted)),
+        Some(search) => search.sorted(&conditions, order(sort, filter.currency), skip.saturating_add(wanted)),
     };
     ids.text(" LIMIT ").number(wanted).text(" OFFSET ").number(skip)
 }
 
-/// How long a list is whose last page this is: `found` rows, with one more than fit where there are more.
-///
-/// What nobody has costs a search the most: all of the index is looked through, and once is enough.
-fn total_told(found: usize, number: u32, limit: u32) -> Option<i64> {
-    let ends_here = found <= limit as usize && (found > 0 || number == 1);
-    let before = i64::from(number.saturating_sub(1)) * i64::from(limit);
-    ends_here.then(|| i64::try_from(found).ok()?.checked_add(before)).flatten()
+/// Rows before a page.
+fn skipped(number: u32, limit: u32) -> i64 {
+    i64::from(number.saturating_sub(1)).saturating_mul(i64::from(limit))
 }
 
 /// Rows up to which a list is counted.
@@ -136,26 +144,4 @@ fn count(filter: &ProductFilter, few: bool) -> Composed<'_> {
         Some(search) => search.newest(&conditions, &Position::Page(1), most),
     };
     Composed::new("SELECT count(*) AS total FROM (").then(&counted).text(") AS counted")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_tells_the_total_where_it_is_the_last() {
-        for (found, number, total) in [
-            (0, 1, Some(0)),
-            (3, 1, Some(3)),
-            (20, 1, Some(20)),
-            (21, 1, None),
-            (20, 3, Some(60)),
-            (21, 3, None),
-            (1, 3, Some(41)),
-            // Behind the end, however far.
-            (0, 3, None),
-        ] {
-            assert_eq!(total_told(found, number, 20), total, "{found} on page {number}");
-        }
-    }
 }

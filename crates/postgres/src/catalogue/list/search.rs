@@ -14,7 +14,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use spicyjump_domain::{
     catalogue::{ProductFilter, ProductSort},
     ids::{CategoryId, UserId},
-    paging::Position,
+    paging::{MAX_TOTAL, Position},
 };
 
 use super::sort::order;
@@ -37,8 +37,11 @@ macro_rules! indexed {
 /// Hits up to which all of them are rather sorted than looked for in the list's order.
 const FEW: i64 = 200;
 
-/// Rows that are looked at in the list's order before all hits are sorted instead.
-const MAX_WALK: i64 = 5_000;
+/// Rows that are looked at in the list's order, unless more are likely to be worth it, before all hits are sorted instead.
+const WALK: i64 = 5_000;
+
+/// Hits up to which, by the look of the newest, to sort all of them costs less than to look at [`WALK`] rows.
+const FEW_ENOUGH: i64 = 2_000;
 
 /// Triples of a word that are looked up at most; more would hardly leave fewer rows, and each has to be planned for.
 const MAX_TRIPLES: usize = 4;
@@ -121,30 +124,33 @@ impl<'a> Search<'a> {
             .text(") AS p WHERE true")
             .then(&self.words)
             .then(conditions)
-            .text(order(ProductSort::Newest))
+            .text(order(ProductSort::Newest, None))
             .text(") AS hit LIMIT ")
             .value::<BigInt, _>(most)
     }
 
     /// At least the first `most` ids, in another order. Few hits are all found and sorted. Of many, the list in its order soon
     /// meets enough; where it does not, because they all stand at its end, they are sorted after all.
-    pub(super) fn sorted(&self, conditions: &Composed<'a>, sort: ProductSort, most: i64) -> Composed<'a> {
+    pub(super) fn sorted(&self, conditions: &Composed<'a>, order: &'static str, most: i64) -> Composed<'a> {
         let found = self.newest(conditions, &Position::Page(1), FEW + 1);
-        let list =
-            Composed::new(concat!("SELECT ", columns!(), " FROM products p WHERE NOT (SELECT yes FROM few)"))
-                .then(conditions)
-                .text(order(sort))
-                .text(" LIMIT ")
-                .value::<BigInt, _>(MAX_WALK);
+        let list = Composed::new(concat!("SELECT ", columns!(), " FROM products p WHERE true"))
+            .then(conditions)
+            .text(order)
+            .text(" LIMIT (SELECT walk FROM few)");
         Composed::new("WITH found AS MATERIALIZED (")
             .then(&found)
-            .text("), few AS (SELECT count(*) <= ")
-            .value::<BigInt, _>(FEW)
-            .text(" AS yes FROM found), met AS MATERIALIZED (SELECT p.* FROM (")
+            .text("), few AS (SELECT yes, CASE WHEN yes THEN 0 ELSE ")
+            .then(&walk(most))
+            .text(" END AS walk FROM (SELECT count(*) <= ")
+            .number(FEW)
+            .text(
+                " AS yes, max(newest) AS ids, max(newest) - min(id) + 1 AS span FROM found, \
+                 (SELECT max(id) AS newest FROM products) AS last) AS hits), met AS MATERIALIZED (SELECT p.* FROM (",
+            )
             .then(&list)
             .text(") AS p WHERE true")
             .then(&self.words)
-            .text(order(sort))
+            .text(order)
             .text(" LIMIT ")
             .value::<BigInt, _>(most)
             .text("), enough AS (SELECT count(*) = ")
@@ -161,7 +167,7 @@ impl<'a> Search<'a> {
             .then(&self.words)
             .then(conditions)
             .text(") AS p")
-            .text(order(sort))
+            .text(order)
     }
 
     /// The rows that are in all lists, and `first` of all in those. Behind a fence (`OFFSET 0`): the planner cannot know
@@ -172,6 +178,29 @@ impl<'a> Search<'a> {
             .then(&self.lists)
             .text(" OFFSET 0")
     }
+}
+
+/// How many rows to look at in the list's order for `most` hits, where the newest `FEW` of them stand among the newest
+/// `span` of `ids` products: twice as many as should be enough, where these are fewer than all hits should be.
+fn walk<'a>(most: i64) -> Composed<'a> {
+    let most = most.min(MAX_TOTAL);
+    Composed::new("CASE WHEN span * ")
+        .number(FEW_ENOUGH / FEW)
+        .text(" >= ids THEN 0 WHEN span * ")
+        .number(2 * most)
+        .text(" / ")
+        .number(FEW)
+        .text(" <= ids * ")
+        .number(FEW)
+        .text(" / span THEN greatest(")
+        .number(WALK)
+        .text(", span * ")
+        .number(2 * most)
+        .text(" / ")
+        .number(FEW)
+        .text(") ELSE ")
+        .number(WALK)
+        .text(" END")
 }
 
 /// Where in `search_terms` those stand by which a word is looked up: triples that hardly overlap, and the last; of a

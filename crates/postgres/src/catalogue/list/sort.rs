@@ -3,17 +3,21 @@
 use diesel::sql_types::Text;
 use spicyjump_domain::{
     catalogue::{Product, ProductSort},
+    money::Currency,
     paging::Cursor,
 };
 
 use crate::composed::Composed;
 
-pub(super) const fn order(sort: ProductSort) -> &'static str {
-    match sort {
-        ProductSort::Newest => " ORDER BY p.id DESC",
-        ProductSort::PriceAscending => " ORDER BY p.currency, p.price_minor, p.id",
-        ProductSort::PriceDescending => " ORDER BY p.currency DESC, p.price_minor DESC, p.id DESC",
-        ProductSort::Name => " ORDER BY p.name COLLATE \"C\", p.id",
+/// Of one currency, where it is known: PostgreSQL does not see, for every part of a statement, that it says nothing then.
+pub(super) const fn order(sort: ProductSort, currency: Option<Currency>) -> &'static str {
+    match (sort, currency) {
+        (ProductSort::Newest, _) => " ORDER BY p.id DESC",
+        (ProductSort::PriceAscending, None) => " ORDER BY p.currency, p.price_minor, p.id",
+        (ProductSort::PriceAscending, Some(_)) => " ORDER BY p.price_minor, p.id",
+        (ProductSort::PriceDescending, None) => " ORDER BY p.currency DESC, p.price_minor DESC, p.id DESC",
+        (ProductSort::PriceDescending, Some(_)) => " ORDER BY p.price_minor DESC, p.id DESC",
+        (ProductSort::Name, _) => " ORDER BY p.name COLLATE \"C\", p.id",
     }
 }
 

@@ -7,6 +7,7 @@ use spicyjump_domain::{
         CatalogueStore, CategoryDetails, Product, ProductDetails, ProductFilter, ProductSort, ProductStatus,
     },
     ids::ProductId,
+    money::Currency,
     paging::MAX_SEARCH_TOTAL,
 };
 use spicyjump_postgres::PgAudit;
@@ -156,10 +157,12 @@ async fn warehouse() -> Shop {
     shop
 }
 
-/// The names of the first page as the plainest of queries finds them.
-async fn plainly(shop: &Shop, word: &str, order: &str) -> Vec<i64> {
+/// The ids of a page as the plainest of queries finds them.
+async fn plainly(shop: &Shop, condition: &str, order: &str, number: u32) -> Vec<i64> {
+    let skipped = 20 * (number - 1);
     shop.value(&format!(
-        "SELECT array_agg(id) FROM (SELECT id FROM products WHERE document LIKE '%{word}%' ORDER BY {order} LIMIT 20) AS page"
+        "SELECT coalesce(array_agg(id), '{{}}') \
+         FROM (SELECT id FROM products WHERE {condition} ORDER BY {order} LIMIT 20 OFFSET {skipped}) AS page"
     ))
     .await
 }
@@ -178,15 +181,24 @@ async fn a_big_catalogue_is_searched_by_index_in_every_order() {
     for round in ["as seeded", "frequent words at the end of the list"] {
         // Few, many, and many in few places; then also: many, behind more others than a search walks past.
         for word in ["777", "김치", "kimchi", "500g"] {
-            for (sort, order) in SORTS.into_iter().zip(orders) {
-                let (items, total, more) = page(&shop, &search(word), sort, 1, 20).await;
-                let ids: Vec<i64> = items.iter().map(|product| product.id.get()).collect();
-                assert_eq!(ids, plainly(&shop, word, order).await, "{word} by {order}, {round}");
-                let all: i64 = shop
-                    .value(&format!("SELECT count(*) FROM products WHERE document LIKE '%{word}%'"))
-                    .await;
-                assert_eq!(total, all.min(MAX_SEARCH_TOTAL));
-                assert_eq!(more, all > 20);
+            let has_it = format!("document LIKE '%{word}%'");
+            let krw = ProductFilter { currency: Some(Currency::Krw), ..search(word) };
+            for (filter, condition, numbers) in [
+                (search(word), has_it.clone(), &[1, 40][..]),
+                (krw, format!("{has_it} AND currency = 'KRW'"), &[1]),
+            ] {
+                let all: i64 = shop.value(&format!("SELECT count(*) FROM products WHERE {condition}")).await;
+                let pages = numbers.iter().flat_map(|number| {
+                    SORTS.into_iter().zip(orders).map(move |(sort, order)| (*number, sort, order))
+                });
+                for (number, sort, order) in pages {
+                    let (items, total, more) = page(&shop, &filter, sort, number, 20).await;
+                    let ids: Vec<i64> = items.iter().map(|product| product.id.get()).collect();
+                    let expected = plainly(&shop, &condition, order, number).await;
+                    assert_eq!(ids, expected, "page {number} of {condition} by {order}, {round}");
+                    assert_eq!(total, all.min(MAX_SEARCH_TOTAL), "page {number} of {condition}");
+                    assert_eq!(more, all > 20 * i64::from(number), "page {number} of {condition}");
+                }
             }
         }
         shop.run("UPDATE products SET currency = 'USD', price_minor = 9999999 WHERE document LIKE '%김치%'")
