@@ -19,8 +19,6 @@ pub async fn run(shop: &Shop) -> Vec<Line> {
     let cursor = api.get(&deep).await.data(200)["pagination"]["next_cursor"].clone();
     let cursor = cursor.as_str().expect("there is more").to_owned();
     let number = move || fastrand::u32(1000..products);
-    // So that few are the page before.
-    let limit = || fastrand::u32(1..=100);
     let kinds: [(&str, Query); 13] = [
         ("newest, first page", Box::new(|| "?page=1".to_owned())),
         ("newest, pages 1 to 50", Box::new(move || format!("?page={}", page()))),
@@ -45,13 +43,14 @@ pub async fn run(shop: &Shop) -> Vec<Line> {
             Box::new(move || format!("?q=ramen&category_id={}", category())),
         ),
         ("search of \"ramen\": all found", Box::new(|| "?q=ramen".to_owned())),
+        // Of what is in stock: such pages are not kept in memory.
         (
             "search of \"handmade traditional\": half have one, half the other",
-            Box::new(move || format!("?q=handmade%20traditional&limit={}", limit())),
+            Box::new(|| "?q=handmade%20traditional&in_stock=true".to_owned()),
         ),
         (
             "search of \"handmade\" in a price range, a fifth of all, without it",
-            Box::new(move || format!("?q=handmade&currency=USD&min_price=10&max_price=20&limit={}", limit())),
+            Box::new(|| "?q=handmade&currency=USD&min_price=10&max_price=20&in_stock=true".to_owned()),
         ),
     ];
     let mut lines = vec![];
