@@ -37,14 +37,17 @@ macro_rules! indexed {
 /// Hits up to which all of them are rather sorted than looked for in the list's order.
 const FEW: i64 = 200;
 
-/// Rows that are looked at in the list's order, unless more are likely to be worth it, before all hits are sorted instead.
+/// Rows that are looked at in the list's order before all hits are sorted instead.
 const WALK: i64 = 5_000;
 
-/// Hits up to which, by the look of the newest, to sort all of them costs less than to look at [`WALK`] rows.
-const FEW_ENOUGH: i64 = 2_000;
+/// The same, where that many should be enough: for a page far down the list.
+const MAX_WALK: i64 = 20_000;
 
 /// Triples of a word that are looked up at most; more would hardly leave fewer rows, and each has to be planned for.
 const MAX_TRIPLES: usize = 4;
+
+/// Triples of a search that are looked up at most.
+const MAX_LOOK_UPS: usize = 12;
 
 /// What is searched for.
 pub(super) struct Search<'a> {
@@ -69,18 +72,17 @@ impl<'a> Search<'a> {
             lists = lists.value::<BigInt, _>(category).text(", '', 0))[4:4]");
         }
         // The first of each word before the second of any: words that seldom meet are told apart by the first two lists.
-        for nth in 0..MAX_TRIPLES {
-            for word in text.split_whitespace() {
-                let Some(place) = looked_up(word).nth(nth) else { continue };
-                lists = lists.text(concat!(" AND ", indexed!(), " @> (search_terms(lower("));
-                lists = lists
-                    .value::<Text, _>(word)
-                    .text("), '{}'))[")
-                    .number(place)
-                    .text(":")
-                    .number(place)
-                    .text("]");
-            }
+        let nth_of_each =
+            |nth| text.split_whitespace().filter_map(move |word| Some((word, looked_up(word).nth(nth)?)));
+        for (word, place) in (0..MAX_TRIPLES).flat_map(nth_of_each).take(MAX_LOOK_UPS) {
+            lists = lists.text(concat!(" AND ", indexed!(), " @> (search_terms(lower("));
+            lists = lists
+                .value::<Text, _>(word)
+                .text("), '{}'))[")
+                .number(place)
+                .text(":")
+                .number(place)
+                .text("]");
         }
         if let Some(currency) = filter.currency
             && (filter.min_price_minor, filter.max_price_minor) != (None, None)
@@ -120,7 +122,7 @@ impl<'a> Search<'a> {
         Composed::new("SELECT hit.id FROM search_ranges(")
             .then(&from)
             .text(") AS ranges (facet) CROSS JOIN LATERAL (SELECT p.id FROM (")
-            .then(&self.found(concat!(" AND ", indexed!(), " @> ARRAY[ranges.facet]")))
+            .then(&self.of_range())
             .text(") AS p WHERE true")
             .then(&self.words)
             .then(conditions)
@@ -139,14 +141,20 @@ impl<'a> Search<'a> {
             .text(" LIMIT (SELECT walk FROM few)");
         Composed::new("WITH found AS MATERIALIZED (")
             .then(&found)
-            .text("), few AS (SELECT yes, CASE WHEN yes THEN 0 ELSE ")
-            .then(&walk(most))
+            .text("), few AS (SELECT yes, CASE WHEN yes THEN 0 WHEN needed <= ")
+            .number(MAX_WALK)
+            .text(" THEN greatest(needed, ")
+            .number(WALK)
+            .text(") ELSE ")
+            .number(WALK)
             .text(" END AS walk FROM (SELECT count(*) <= ")
             .number(FEW)
-            .text(
-                " AS yes, max(newest) AS ids, max(newest) - min(id) + 1 AS span FROM found, \
-                 (SELECT max(id) AS newest FROM products) AS last) AS hits), met AS MATERIALIZED (SELECT p.* FROM (",
-            )
+            // Twice as many rows as it should take, where hits are as dense as the newest.
+            .text(" AS yes, ((SELECT max(id) FROM products) - min(id)) / ")
+            .number(FEW)
+            .text(" * ")
+            .number(2 * most.min(MAX_TOTAL))
+            .text(" AS needed FROM found) AS hits), met AS MATERIALIZED (SELECT p.* FROM (")
             .then(&list)
             .text(") AS p WHERE true")
             .then(&self.words)
@@ -160,9 +168,9 @@ impl<'a> Search<'a> {
                 columns!(),
                 " FROM found JOIN products p ON p.id = found.id WHERE (SELECT yes FROM few) \
                  UNION ALL SELECT * FROM met WHERE (SELECT yes FROM enough) \
-                 UNION ALL SELECT p.* FROM ("
+                 UNION ALL SELECT p.* FROM search_ranges((SELECT max(id) FROM products)) AS ranges (facet), LATERAL ("
             ))
-            .then(&self.found(""))
+            .then(&self.of_range())
             .text(") AS p WHERE NOT (SELECT yes FROM few) AND NOT (SELECT yes FROM enough)")
             .then(&self.words)
             .then(conditions)
@@ -170,37 +178,20 @@ impl<'a> Search<'a> {
             .text(order)
     }
 
-    /// The rows that are in all lists, and `first` of all in those. Behind a fence (`OFFSET 0`): the planner cannot know
-    /// how many rows they are, and would rather compute the terms of a hundred thousand rows that another index finds.
-    fn found(&self, first: &'static str) -> Composed<'a> {
-        Composed::new(concat!("SELECT ", columns!(), " FROM products p WHERE true"))
-            .text(first)
-            .then(&self.lists)
-            .text(" OFFSET 0")
+    /// The rows of a range that are in all lists. Behind a fence (`OFFSET 0`): the planner cannot know how many rows they
+    /// are, and would rather compute the terms of a hundred thousand rows that another index finds. Never of all ranges at
+    /// once: where PostgreSQL has not the memory to remember each hit (`work_mem`), it computes the terms of whole pages.
+    fn of_range(&self) -> Composed<'a> {
+        Composed::new(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM products p WHERE ",
+            indexed!(),
+            " @> ARRAY[ranges.facet]"
+        ))
+        .then(&self.lists)
+        .text(" OFFSET 0")
     }
-}
-
-/// How many rows to look at in the list's order for `most` hits, where the newest `FEW` of them stand among the newest
-/// `span` of `ids` products: twice as many as should be enough, where these are fewer than all hits should be.
-fn walk<'a>(most: i64) -> Composed<'a> {
-    let most = most.min(MAX_TOTAL);
-    Composed::new("CASE WHEN span * ")
-        .number(FEW_ENOUGH / FEW)
-        .text(" >= ids THEN 0 WHEN span * ")
-        .number(2 * most)
-        .text(" / ")
-        .number(FEW)
-        .text(" <= ids * ")
-        .number(FEW)
-        .text(" / span THEN greatest(")
-        .number(WALK)
-        .text(", span * ")
-        .number(2 * most)
-        .text(" / ")
-        .number(FEW)
-        .text(") ELSE ")
-        .number(WALK)
-        .text(" END")
 }
 
 /// Where in `search_terms` those stand by which a word is looked up: triples that hardly overlap, and the last; of a
