@@ -43,10 +43,7 @@ const WALK: i64 = 5_000;
 /// The same, where that many should be enough: for a page far down the list.
 const MAX_WALK: i64 = 20_000;
 
-/// Triples of a word that are looked up at most; more would hardly leave fewer rows, and each has to be planned for.
-const MAX_TRIPLES: usize = 4;
-
-/// Triples of a search that are looked up at most.
+/// Triples of a search that are looked up at most; more would hardly leave fewer rows, and each has to be planned for.
 const MAX_LOOK_UPS: usize = 12;
 
 /// What is searched for.
@@ -74,7 +71,7 @@ impl<'a> Search<'a> {
         // The first of each word before the second of any: words that seldom meet are told apart by the first two lists.
         let nth_of_each =
             |nth| text.split_whitespace().filter_map(move |word| Some((word, looked_up(word).nth(nth)?)));
-        for (word, place) in (0..MAX_TRIPLES).flat_map(nth_of_each).take(MAX_LOOK_UPS) {
+        for (word, place) in (0..MAX_LOOK_UPS).flat_map(nth_of_each).take(MAX_LOOK_UPS) {
             lists = lists.text(concat!(" AND ", indexed!(), " @> (search_terms(lower("));
             lists = lists
                 .value::<Text, _>(word)
@@ -194,12 +191,11 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Where in `search_terms` those stand by which a word is looked up: triples that hardly overlap, and the last; of a
+/// Where in `search_terms` those stand by which a word is looked up: its triples, first those that do not overlap; of a
 /// shorter word the pair or the character that it is.
 fn looked_up(word: &str) -> impl Iterator<Item = i64> {
-    let last = word.chars().count().saturating_sub(3);
-    let steps = last.div_ceil(3).min(MAX_TRIPLES - 1);
-    (0..=steps).filter_map(move |step| i64::try_from(last * step / steps.max(1)).ok()?.checked_add(1))
+    let last = word.chars().count().saturating_sub(2).max(1);
+    (1..=3).flat_map(move |first| (first..=last).step_by(3)).filter_map(|place| i64::try_from(place).ok())
 }
 
 #[cfg(test)]
@@ -207,17 +203,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_looked_up_from_its_first_triple_to_its_last() {
+    fn a_word_is_looked_up_by_its_triples() {
         for (word, places) in [
             ("김", vec![1]),
             ("김치", vec![1]),
             ("imc", vec![1]),
             ("imch", vec![1, 2]),
-            ("kimchi", vec![1, 4]),
-            ("ramyeon", vec![1, 3, 5]),
-            ("handmade", vec![1, 3, 6]),
-            ("traditional", vec![1, 3, 6, 9]),
-            ("traditionalhandmade", vec![1, 6, 11, 17]),
+            ("kimchi", vec![1, 4, 2, 3]),
+            ("handmade", vec![1, 4, 2, 5, 3, 6]),
+            ("traditional", vec![1, 4, 7, 2, 5, 8, 3, 6, 9]),
         ] {
             assert_eq!(looked_up(word).collect::<Vec<_>>(), places, "{word}");
         }
