@@ -106,19 +106,15 @@ fn ids<'a>(filter: &'a ProductFilter, few: bool, sort: ProductSort, page: &'a Pa
         Position::Page(number) => (skipped(*number, page.limit), conditions(filter)),
         Position::After(cursor) => (0, conditions(filter).then(&behind(cursor, sort))),
     };
+    let order = order(sort, filter.currency);
     let ids = match Search::of(filter) {
-        None => Composed::new("SELECT p.id FROM products p WHERE true")
-            .then(&conditions)
-            .text(order(sort, filter.currency)),
-        Some(search) if few => search.read(&conditions).text(order(sort, filter.currency)),
+        None => Composed::new("SELECT p.id FROM products p WHERE true").then(&conditions).text(order),
+        Some(search) if few => search.read(&conditions).text(order),
         Some(search) if sort == ProductSort::Newest => {
             let newest = search.newest(&conditions, &page.position, skip.saturating_add(wanted));
-            Composed::new("SELECT p.id FROM (")
-                .then(&newest)
-                .text(") AS p")
-                .text(order(sort, filter.currency))
+            Composed::new("SELECT p.id FROM (").then(&newest).text(") AS p").text(order)
         }
-        Some(search) => search.sorted(&conditions, order(sort, filter.currency), skip.saturating_add(wanted)),
+        Some(search) => search.sorted(&conditions, order, skip.saturating_add(wanted)),
     };
     ids.text(" LIMIT ").number(wanted).text(" OFFSET ").number(skip)
 }

@@ -100,6 +100,25 @@ async fn signs_stand_for_themselves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_of_many_words_has_to_stand_there_as_it_is() {
+    let shop = Shop::open().await;
+    let seller = shop.seller().await;
+    let (long, name) = (
+        "traditional handmade ramyeon of jeonju",
+        "Mild white kimchi, traditional handmade ramyeon of jeonju",
+    );
+    named(&shop, &seller, name).await;
+    // More parts of words than are looked up, down to the last word.
+    assert_eq!(found(&shop, long).await, [name]);
+    assert_eq!(found(&shop, &format!("{long} mild white kimchi")).await, [name]);
+    assert_eq!(found(&shop, &format!("{long} mild white kimch1")).await, [""; 0]);
+    // All parts stand there, in another order.
+    for apart in ["chikim", "itewhi", "yeonram"] {
+        assert_eq!(found(&shop, apart).await, [""; 0], "{apart}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_words_are_no_condition() {
     let shop = Shop::open().await;
     let seller = shop.seller().await;
